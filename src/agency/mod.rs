@@ -1,0 +1,5 @@
+//! CLEAR ROOM: sees identifiers and the linkage key. Reads extracts, normalises, encodes, submits.
+//!
+//! May see: wire. Must not see: linkage, store, service, the ledger's writer.
+
+pub mod record;

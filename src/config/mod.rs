@@ -1,0 +1,1 @@
+//! Configuration: raw form (unknown fields denied), then validated, for agency and centre.

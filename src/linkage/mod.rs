@@ -1,0 +1,8 @@
+//! PURE: candidates, evidence, decision, assignment, groups. Data in, data out.
+//!
+//! May see: wire, rayon. Must not see: files, network, clock, environment, printing, actix, sled.
+//!
+//! Top-down: [`arena`] holds the datasets; candidate pairs come from a join over their slots; the
+//! evidence of each pair becomes a score and a band; one-to-one assignment and groups end it.
+
+pub mod arena;

@@ -1,0 +1,1 @@
+//! SEALED ROOM: the centre. Never sees an identifier or a linkage key.

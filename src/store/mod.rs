@@ -1,0 +1,1 @@
+//! Where sealed encodings live: the Store trait, sled, and a faulty twin for tests.

@@ -1,0 +1,24 @@
+//! Words both rooms share: ids, layouts, encodings as columns, thresholds, messages, limits.
+//!
+//! May see: small crates. Must not see: any other room. Nothing in here can hold an identifier of a
+//! person; that is what makes it safe to cross the wall.
+
+mod batch;
+mod decision;
+mod header;
+mod ids;
+mod layout;
+pub mod limits;
+mod payload;
+mod threshold;
+
+pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};
+pub use decision::{DecisionModel, DiceModel};
+pub use header::{EncodingHeader, FORMAT_VERSION};
+pub use ids::{
+    AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, ProjectId, RecordRef,
+    RunId, SchemaFingerprint, ViewName,
+};
+pub use layout::{Layout, LayoutError, Profile, Segment, TagBits, View};
+pub use payload::{Month, Payload, PayloadColumn, PayloadError, ShortText, Visibility};
+pub use threshold::{Threshold, ThresholdError};

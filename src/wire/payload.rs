@@ -78,6 +78,9 @@ pub enum PayloadError {
     /// Not a [`Month`].
     #[error("must be a month, YYYY-MM, from 1900-01 to 2199-12")]
     Month,
+    /// Not a [`Visibility`].
+    #[error("must be 0 (open), 1 (brokered) or 2 (hidden)")]
+    Visibility,
 }
 
 impl FromStr for ShortText {

@@ -3,3 +3,4 @@
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
 pub mod record;
+pub mod schema;

@@ -30,7 +30,7 @@ pub struct EncodingBatch {
     pub refs: Vec<RecordRef>,
     /// One column per slot, in the order of [`Layout::slots`].
     pub slots: Vec<SlotColumn>,
-    /// Presence mask, one a record, where the layout has it: bit k = attribute k of the schema.
+    /// Presence mask, one a record, where the layout has it: bits of [`super::presence`].
     pub presence: Option<Vec<u32>>,
     /// One column per exact token of the layout, in its order.
     pub exact: Vec<ExactColumn>,

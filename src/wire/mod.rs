@@ -11,6 +11,7 @@ mod ids;
 mod layout;
 pub mod limits;
 mod payload;
+pub mod presence;
 mod threshold;
 
 pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};

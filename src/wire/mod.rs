@@ -15,7 +15,11 @@ pub mod presence;
 mod threshold;
 
 pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};
-pub use decision::{DecisionModel, DiceModel};
+pub use decision::{
+    AttributeModel, Band, DateGuard, DecisionError, DecisionModel, DiceModel, EvidenceForm, EvidenceModel,
+    ExactModel, Guards, Implication, OrMissing, Reason, Reasons, Score, SegmentMap, Similarity,
+    SimilarityError, TwinGuard, ViewModel,
+};
 pub use header::{EncodingHeader, FORMAT_VERSION};
 pub use ids::{
     AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, ProjectId, RecordRef,

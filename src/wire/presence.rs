@@ -10,6 +10,8 @@ pub const DATE: u32 = 1 << 2;
 pub const SEX: u32 = 1 << 3;
 /// A postcode or an address is present.
 pub const PLACE: u32 = 1 << 4;
+/// Bits below this one say what is present, bits from here on what was noticed.
+pub const ATTRIBUTES_MAX: u8 = 16;
 /// The date of birth is a default (01-01, 1900) or said to be estimated.
 pub const DEFAULT_DATE: u32 = 1 << 16;
 /// A name was a placeholder (Baby, Unknown, Twin 1) and counts as missing.

@@ -19,7 +19,7 @@ pub(super) const CENTIBITS_MAX: i32 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "EvidenceForm", into = "EvidenceForm")]
 pub struct EvidenceModel {
-    form: EvidenceForm,
+    form: Box<EvidenceForm>,
 }
 
 /// The evidence model as a schema writes it.
@@ -194,14 +194,14 @@ impl std::ops::Deref for EvidenceModel {
 }
 impl From<EvidenceModel> for EvidenceForm {
     fn from(model: EvidenceModel) -> Self {
-        model.form
+        *model.form
     }
 }
 impl TryFrom<EvidenceForm> for EvidenceModel {
     type Error = DecisionError;
     fn try_from(form: EvidenceForm) -> Result<Self, DecisionError> {
         form.check()?;
-        Ok(Self { form })
+        Ok(Self { form: Box::new(form) })
     }
 }
 

@@ -82,6 +82,14 @@ slug!(
     RunId, "a run id"
 );
 slug!(
+    /// What a key of the service is looked up by; the secret is the other half.
+    KeyId, "a key id"
+);
+slug!(
+    /// Why somebody asks (`safeguarding-check`); the project's agreement lists the allowed ones.
+    PurposeCode, "a purpose code"
+);
+slug!(
     /// An attribute of a person as evidence: `given`, `family`, `date`, `place` and so on.
     AttributeName, "an attribute name"
 );

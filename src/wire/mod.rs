@@ -10,9 +10,12 @@ mod header;
 mod ids;
 mod layout;
 pub mod limits;
+pub mod messages;
 mod payload;
 pub mod presence;
+mod reference;
 mod threshold;
+mod time;
 
 pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};
 pub use decision::{
@@ -22,9 +25,11 @@ pub use decision::{
 };
 pub use header::{EncodingHeader, FORMAT_VERSION};
 pub use ids::{
-    AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, ProjectId, RecordRef,
-    RunId, SchemaFingerprint, ViewName,
+    AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, KeyId, ProjectId,
+    PurposeCode, RecordRef, RunId, SchemaFingerprint, ViewName,
 };
 pub use layout::{Layout, LayoutError, Profile, Segment, TagBits, View};
 pub use payload::{Month, Payload, PayloadColumn, PayloadError, ShortText, Visibility};
+pub use reference::{LinkReference, ReferenceError};
 pub use threshold::{Threshold, ThresholdError};
+pub use time::{TimeError, UtcTime};

@@ -1,0 +1,216 @@
+//! Answers to an agency: links, look-ups, parties; and the overlap table.
+//!
+//! An answer has the asker's own ref, agencies, bands, contact points, freshness and a reference to quote.
+//! Never a score, never another agency's ref.
+
+use super::{CaseReference, ContactPoint, Line};
+use crate::wire::{AgencyId, Band, LinkReference, PurposeCode, Reason, RecordRef, RunId, UtcTime};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A link that touches one of my records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkMessage {
+    /// What to quote to the other agency.
+    pub reference: LinkReference,
+    /// My record.
+    pub record: RecordRef,
+    /// The agency that knows this child too.
+    pub agency: AgencyId,
+    /// How sure.
+    pub band: Band,
+    /// Why no surer.
+    pub reasons: Vec<Reason>,
+    /// Whom to call.
+    pub contact: ContactPoint,
+    /// When the other agency's data was sealed.
+    pub data_as_of: UtcTime,
+}
+
+/// Links of one run that touch my records, in order of my refs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkPage {
+    /// The run.
+    pub run: RunId,
+    /// The links.
+    pub links: Vec<LinkMessage>,
+    /// Pass as `cursor` for the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+/// Asks who else knows the child of one of my records.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupRequest {
+    /// My record.
+    pub record: RecordRef,
+    /// Why I ask; must be one of the agreement's purposes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<PurposeCode>,
+    /// For which case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseReference>,
+}
+
+impl fmt::Debug for LookupRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LookupRequest(..)")
+    }
+}
+
+/// The answer in one word. Never "not known".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// At least one match.
+    Yes,
+    /// Only links that a person should look at.
+    Possibly,
+    /// No match found.
+    NoMatchFound,
+}
+
+/// One other agency that knows the child, or may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerMatch {
+    /// The agency.
+    pub agency: AgencyId,
+    /// Its name for people.
+    pub name: Line,
+    /// How sure.
+    pub band: Band,
+    /// Why no surer.
+    pub reasons: Vec<Reason>,
+    /// Whom to call.
+    pub contact: ContactPoint,
+    /// When that agency's data was sealed.
+    pub data_as_of: UtcTime,
+    /// What to quote on the phone.
+    pub reference: LinkReference,
+}
+
+/// The answer to a [`LookupRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupAnswer {
+    /// In one word.
+    pub answer: Answer,
+    /// The agencies behind it, surest first.
+    pub matches: Vec<AnswerMatch>,
+    /// How fresh every other party's data is, those without a match too.
+    pub parties: Vec<PartyMessage>,
+    /// The run the answer comes from; none while nothing was linked yet.
+    pub run: Option<RunId>,
+    /// When the question was answered.
+    pub at: UtcTime,
+}
+
+/// A party of the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartyMessage {
+    /// The agency.
+    pub agency: AgencyId,
+    /// Its name for people.
+    pub name: Line,
+    /// Whom to call.
+    pub contact: ContactPoint,
+    /// When its current data was sealed; none while it has sent nothing.
+    pub data_as_of: Option<UtcTime>,
+}
+
+/// Parties of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartyList {
+    /// The parties, in order of their ids.
+    pub parties: Vec<PartyMessage>,
+}
+
+/// A count as it may be published: 1 to 4 become `"c"`, the rest a multiple of five.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "serde_json::Value")]
+pub enum PublishedCount {
+    /// 1 to 4: not shown.
+    Small,
+    /// 0 or at least 5, rounded to the nearest five.
+    Rounded(u64),
+}
+
+impl PublishedCount {
+    /// Suppresses and rounds.
+    #[must_use]
+    pub const fn of(exact: u64) -> Self {
+        match exact {
+            0 => Self::Rounded(0),
+            1..=4 => Self::Small,
+            _ => Self::Rounded(exact.saturating_add(2) / 5 * 5),
+        }
+    }
+}
+impl fmt::Display for PublishedCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Small => f.write_str("c"),
+            Self::Rounded(count) => count.fmt(f),
+        }
+    }
+}
+impl From<PublishedCount> for serde_json::Value {
+    fn from(count: PublishedCount) -> Self {
+        match count {
+            PublishedCount::Small => "c".into(),
+            PublishedCount::Rounded(count) => count.into(),
+        }
+    }
+}
+impl TryFrom<serde_json::Value> for PublishedCount {
+    type Error = &'static str;
+    fn try_from(value: serde_json::Value) -> Result<Self, Self::Error> {
+        match (&value, value.as_u64()) {
+            (serde_json::Value::String(text), _) if text == "c" => Ok(Self::Small),
+            (_, Some(count)) if count.is_multiple_of(5) => Ok(Self::Rounded(count)),
+            _ => Err("a published count is \"c\" or a multiple of five"),
+        }
+    }
+}
+
+/// How many children two agencies have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapCell {
+    /// One agency.
+    pub agency_a: AgencyId,
+    /// The other; equal to `agency_a` for the agency's own number of records.
+    pub agency_b: AgencyId,
+    /// Matched children, or records of the one agency.
+    pub matched: PublishedCount,
+    /// Pairs that wait for a person; 0 on the diagonal.
+    pub review: PublishedCount,
+}
+
+/// The overlap of all agencies in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapTable {
+    /// The run; its numbers never change.
+    pub run: RunId,
+    /// When the run ended.
+    pub ended: UtcTime,
+    /// The agencies, in order.
+    pub agencies: Vec<AgencyId>,
+    /// Upper triangle and diagonal, row by row.
+    pub cells: Vec<OverlapCell>,
+    /// Children known to exactly k agencies: entry 0 is k = 1.
+    pub known_to: Vec<PublishedCount>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_counts_are_suppressed_and_the_rest_rounded() {
+        let shown: Vec<String> = [0, 1, 4, 5, 7, 8, 12, 13].map(|n| PublishedCount::of(n).to_string()).into();
+        assert_eq!(shown, ["0", "c", "c", "5", "5", "10", "10", "15"]);
+        let json = serde_json::to_string(&[PublishedCount::of(3), PublishedCount::of(13)]).unwrap();
+        assert_eq!(json, r#"["c",15]"#);
+        assert_eq!(serde_json::from_str::<Vec<PublishedCount>>(&json).unwrap()[1], PublishedCount::of(15));
+        assert!(serde_json::from_str::<PublishedCount>("3").is_err());
+    }
+}

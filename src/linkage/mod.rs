@@ -6,3 +6,11 @@
 //! evidence of each pair becomes a score and a band; one-to-one assignment and groups end it.
 
 pub mod arena;
+pub mod blocks;
+pub mod delta;
+pub mod exec;
+pub mod join;
+#[allow(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
+pub mod kernel;
+pub mod nearest;
+pub mod pairs;

@@ -1,6 +1,7 @@
 //! The rules of the house that a compiler does not enforce: import direction, sizes, where `unsafe`,
 //! printing and the clock may stand, the purpose line of every file, reasons beside dependencies.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,5 +2,7 @@
 //!
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
+pub mod client;
 pub mod record;
 pub mod schema;
+pub mod submit;

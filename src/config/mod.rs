@@ -1,1 +1,4 @@
 //! Configuration: raw form (unknown fields denied), then validated, for agency and centre.
+
+#[cfg(feature = "agency")]
+pub mod agency;

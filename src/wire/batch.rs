@@ -123,6 +123,43 @@ impl EncodingBatch {
         same("local_id", self.local_ids.as_ref().map_or(n, Vec::len), n)
     }
 
+    /// The `records` records from row `start`, or as many as there are.
+    #[must_use]
+    pub fn slice(&self, start: usize, records: usize) -> Self {
+        let rows = start.min(self.len())..start.saturating_add(records).min(self.len());
+        self.select(&rows.collect::<Vec<_>>())
+    }
+
+    /// The records at `rows`, in that order.
+    ///
+    /// # Panics
+    /// When a row is out of range.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let n = self.len().max(1);
+        let slots = self.slots.iter().map(|column| {
+            let bytes = column.filters.len() / n;
+            let mut filters = Vec::with_capacity(rows.len() * bytes);
+            rows.iter().for_each(|row| filters.extend(&column.filters[row * bytes..(row + 1) * bytes]));
+            let tags = column.tags.as_ref().map(|tags| rows.iter().map(|row| tags[*row]).collect());
+            SlotColumn { filters, tags }
+        });
+        let exact = self.exact.iter().map(|column| ExactColumn {
+            attribute: column.attribute.clone(),
+            tokens: rows.iter().map(|row| column.tokens[*row]).collect(),
+        });
+        let payload = if self.payload.is_empty() { &[][..] } else { rows };
+        Self {
+            layout: Arc::clone(&self.layout),
+            refs: rows.iter().map(|row| self.refs[*row]).collect(),
+            slots: slots.collect(),
+            presence: self.presence.as_ref().map(|masks| rows.iter().map(|row| masks[*row]).collect()),
+            exact: exact.collect(),
+            payload: payload.iter().map(|row| self.payload[*row]).collect(),
+            local_ids: self.local_ids.as_ref().map(|ids| rows.iter().map(|row| ids[*row].clone()).collect()),
+        }
+    }
+
     /// Appends the records of `other`, which has the same layout.
     pub fn append(&mut self, other: Self) {
         self.refs.extend(other.refs);

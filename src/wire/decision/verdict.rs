@@ -183,7 +183,7 @@ pub enum Reason {
     PossibleTwins,
     /// The date guard is not met.
     DateUncertain,
-    /// A name was a placeholder on either side.
+    /// A name is missing or was a placeholder on either side.
     PlaceholderName,
     /// Both dates are defaults or estimates.
     DefaultDates,
@@ -248,7 +248,7 @@ impl Reason {
             Self::DateUncertain => {
                 "date of birth differs, or is missing and the place does not make up for it"
             }
-            Self::PlaceholderName => "a name was a placeholder (Baby, Unknown) and could not be compared",
+            Self::PlaceholderName => "a name is missing or a placeholder (Baby, Unknown), so twins can not be told apart",
             Self::DefaultDates => "both dates of birth are defaults or estimates",
             Self::ExactConflict => "two valid identity numbers differ",
             Self::ExactAgrees => "an identity number agrees",

@@ -1,0 +1,337 @@
+//! Evidence becomes a score, the score a band, and guards may lower it, each with its reason.
+//!
+//! May see: the arena, the decision model, evidence. Must not see: other pairs; what depends on them
+//! (runner-up, one-to-one, groups) is settled by [`super::run`].
+
+use super::arena::Dataset;
+use super::evidence::{Evidence, Reader, slot_pairs};
+use crate::wire::{
+    Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons, Score, Similarity,
+    Threshold, presence,
+};
+
+/// What one pair is by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its score.
+    pub score: Score,
+    /// Its band.
+    pub band: Band,
+    /// Why.
+    pub reasons: Reasons,
+}
+
+/// A decision model prepared for a layout.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    kind: Kind,
+    exact_weights: Vec<i32>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Dice(DiceModel),
+    Evidence { model: EvidenceModel, reader: Reader, date: Option<DatePlan>, twins: Option<TwinPlan> },
+}
+
+#[derive(Debug, Clone)]
+struct DatePlan {
+    attribute: usize,
+    at: Similarity,
+    or_missing: Option<(usize, Similarity)>,
+    lower_to: Band,
+}
+
+#[derive(Debug, Clone)]
+struct TwinPlan {
+    attribute: usize,
+    below: Similarity,
+    rest: Vec<(usize, Similarity)>,
+}
+
+/// Exact tokens of a pair: agreements weighed, conflicts noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExactEvidence {
+    /// Whether any token agrees.
+    pub agrees: bool,
+    /// Whether any two present tokens of one kind differ.
+    pub conflicts: bool,
+    /// Weights of the agreements, added.
+    pub centibits: i32,
+}
+
+impl Judge {
+    /// Prepares `model` for `layout`.
+    ///
+    /// # Errors
+    /// [`DecisionError`] where the two do not fit.
+    pub fn new(model: &DecisionModel, layout: &Layout) -> Result<Self, DecisionError> {
+        model.check(layout)?;
+        match model {
+            DecisionModel::Dice(dice) => {
+                Ok(Self { kind: Kind::Dice(*dice), exact_weights: vec![0; layout.exact().len()] })
+            }
+            DecisionModel::Evidence(model) => {
+                let weight = |name| model.exact.iter().find(|exact| exact.attribute == *name);
+                let weights = layout.exact().iter().map(|name| weight(name).map_or(0, |exact| exact.agree));
+                let reader = Reader::new(model, layout)?;
+                let (date, twins) = (DatePlan::of(model), TwinPlan::of(model));
+                Ok(Self {
+                    exact_weights: weights.collect(),
+                    kind: Kind::Evidence { model: model.clone(), reader, date, twins },
+                })
+            }
+        }
+    }
+
+    /// The Dice at which a join over view number `view` finds every pair that could reach a band by it.
+    #[must_use]
+    pub fn join_at(&self, view: usize) -> Threshold {
+        match &self.kind {
+            Kind::Dice(model) => model.review_at,
+            Kind::Evidence { reader, .. } => reader.join_at(view),
+        }
+    }
+
+    /// Whether pairs that agree in an exact token only are candidates, too.
+    #[must_use]
+    pub fn joins_exact(&self, column: usize) -> bool {
+        self.exact_weights[column] > 0
+    }
+
+    /// How much better than its runner-up a match must be, in [`Score::key`] units; 0: no such guard.
+    #[must_use]
+    pub fn runner_up_margin(&self) -> i64 {
+        match &self.kind {
+            Kind::Dice(model) => {
+                let margin = model.runner_up_margin.unwrap_or_default();
+                (i64::from(margin.millionths()) << 32) / 1_000_000
+            }
+            Kind::Evidence { model, .. } => i64::from(model.guards.runner_up_margin.unwrap_or(0)),
+        }
+    }
+
+    /// The lowest [`Score::key`] that reaches the review band.
+    #[must_use]
+    pub fn review_key(&self) -> i64 {
+        match &self.kind {
+            Kind::Dice(model) => {
+                let at = model.review_at;
+                ((u64::from(at.num()) << 32) / u64::from(at.den())).cast_signed()
+            }
+            Kind::Evidence { model, .. } => i64::from(model.review_at),
+        }
+    }
+
+    /// The evidence model and the evidence of a pair, for weights, waterfalls and estimates; none under a
+    /// Dice model or where no slot agrees.
+    #[must_use]
+    pub fn evidence(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Evidence> {
+        match &self.kind {
+            Kind::Dice(_) => None,
+            Kind::Evidence { reader, .. } => reader.read(left, a, right, b),
+        }
+    }
+
+    /// Judges record `a` of `left` and record `b` of `right`, both of the judge's layout. None: below the
+    /// review band, or nothing to compare.
+    #[must_use]
+    pub fn judge(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Verdict> {
+        let exact = self.exact(left, a, right, b);
+        let verdict = match &self.kind {
+            Kind::Dice(model) => judge_dice(model, exact, left, a, right, b),
+            Kind::Evidence { model, reader, date, twins } => {
+                let evidence = reader.read(left, a, right, b);
+                let flags = Flags::of(left, a, right, b);
+                let guards = (date.as_ref(), twins.as_ref());
+                judge_evidence(model, guards, evidence, exact, flags)
+            }
+        };
+        verdict.filter(|verdict| verdict.band > Band::None)
+    }
+
+    fn exact(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> ExactEvidence {
+        let mut evidence = ExactEvidence::default();
+        for ((ours, theirs), weight) in left.exact.iter().zip(&right.exact).zip(&self.exact_weights) {
+            match (ours[a], theirs[b]) {
+                (Some(ours), Some(theirs)) if ours == theirs => {
+                    evidence.agrees = true;
+                    evidence.centibits += weight;
+                }
+                (Some(_), Some(_)) => evidence.conflicts = true,
+                _ => {}
+            }
+        }
+        evidence
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Flags {
+    placeholder: bool,
+    default_dates: bool,
+}
+
+impl Flags {
+    fn of(left: &Dataset, a: usize, right: &Dataset, b: usize) -> Self {
+        match (&left.presence, &right.presence) {
+            (Some(ours), Some(theirs)) => Self {
+                placeholder: (ours[a] | theirs[b]) & presence::PLACEHOLDER_NAME != 0,
+                default_dates: ours[a] & theirs[b] & presence::DEFAULT_DATE != 0,
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
+fn judge_dice(
+    model: &DiceModel,
+    exact: ExactEvidence,
+    left: &Dataset,
+    a: usize,
+    right: &Dataset,
+    b: usize,
+) -> Option<Verdict> {
+    let views = left.views.iter().zip(&right.views);
+    let scores = views.flat_map(|(ours, theirs)| {
+        slot_pairs(ours, a, theirs, b).map(|(row_a, row_b)| {
+            let (x, y) = (ours.filters.row(row_a), theirs.filters.row(row_b));
+            let count = |words: &mut dyn Iterator<Item = u64>| words.map(u64::count_ones).sum::<u32>();
+            let common = count(&mut x.iter().zip(y).map(|(x, y)| x & y));
+            let total = count(&mut x.iter().chain(y).copied());
+            (common, total)
+        })
+    });
+    let (common, total) = scores.max_by_key(|(common, total)| {
+        let score = Score::Dice { common: *common, total: *total };
+        // Among equal fractions the one with more bits, so that the answer does not depend on order.
+        (score.key(), *total)
+    })?;
+    let mut reasons = Reasons::NONE;
+    let mut band = Band::None;
+    if model.match_at.passes(common, total) {
+        band = Band::Match;
+    } else if model.review_at.passes(common, total) {
+        band = Band::Review;
+        reasons.insert(Reason::BelowMatch);
+    }
+    note_exact(exact, &mut band, &mut reasons);
+    Some(Verdict { score: Score::Dice { common, total }, band, reasons })
+}
+
+/// Weighs evidence and applies the guards that look at one pair only.
+fn judge_evidence(
+    model: &EvidenceModel,
+    (date, twins): (Option<&DatePlan>, Option<&TwinPlan>),
+    evidence: Option<Evidence>,
+    exact: ExactEvidence,
+    flags: Flags,
+) -> Option<Verdict> {
+    if evidence.is_none() && exact.centibits == 0 {
+        return None;
+    }
+    let compared = evidence.unwrap_or_default();
+    let without_exact = weigh(model, &compared);
+    let centibits = without_exact + exact.centibits;
+    let mut reasons = Reasons::NONE;
+    let mut band = Band::None;
+    if centibits >= model.match_at {
+        band = Band::Match;
+    } else if centibits >= model.review_at {
+        band = Band::Review;
+        reasons.insert(Reason::BelowMatch);
+    }
+    note_exact(exact, &mut band, &mut reasons);
+    if exact.centibits > 0 && without_exact < model.match_at.min(0) || evidence.is_none() {
+        lower(&mut band, &mut reasons, Band::Review, Reason::ExactAlone);
+    }
+    if compared.swapped {
+        reasons.insert(Reason::NamesSwapped);
+    }
+    if let Some(plan) = date.filter(|plan| evidence.is_some() && !plan.met(&compared)) {
+        lower(&mut band, &mut reasons, plan.lower_to, Reason::DateUncertain);
+    }
+    if let Some(plan) = twins.filter(|_| evidence.is_some()) {
+        plan.apply(&compared, &mut band, &mut reasons);
+    }
+    if model.guards.placeholder_names && flags.placeholder {
+        lower(&mut band, &mut reasons, Band::Review, Reason::PlaceholderName);
+    }
+    if model.guards.default_dates && flags.default_dates {
+        lower(&mut band, &mut reasons, Band::Review, Reason::DefaultDates);
+    }
+    Some(Verdict { score: Score::Evidence { centibits }, band, reasons })
+}
+
+/// The weights of all attributes that could be compared, added, in hundredths of a bit.
+#[must_use]
+pub fn weigh(model: &EvidenceModel, evidence: &Evidence) -> i32 {
+    let attributes = model.attributes.iter().zip(&evidence.similarities);
+    attributes
+        .filter_map(|(attribute, similarity)| Some(attribute.weights[attribute.level((*similarity)?)]))
+        .sum()
+}
+
+fn note_exact(exact: ExactEvidence, band: &mut Band, reasons: &mut Reasons) {
+    if exact.agrees {
+        reasons.insert(Reason::ExactAgrees);
+    }
+    if exact.conflicts {
+        lower(band, reasons, Band::Review, Reason::ExactConflict);
+    }
+}
+
+/// Lowers a band to at most `to`, saying why; a band that is lower already keeps its level.
+fn lower(band: &mut Band, reasons: &mut Reasons, to: Band, reason: Reason) {
+    *band = (*band).min(to);
+    reasons.insert(reason);
+}
+
+impl DatePlan {
+    fn of(model: &EvidenceModel) -> Option<Self> {
+        let guard = model.guards.date.as_ref()?;
+        let or_missing = guard.or_missing.as_ref();
+        Some(Self {
+            attribute: model.attribute_index(&guard.attribute)?,
+            at: guard.at,
+            or_missing: or_missing.and_then(|or| Some((model.attribute_index(&or.attribute)?, or.at))),
+            lower_to: guard.lower_to,
+        })
+    }
+
+    fn met(&self, evidence: &Evidence) -> bool {
+        match (evidence.similarities[self.attribute], self.or_missing) {
+            (Some(date), _) => date >= self.at,
+            (None, Some((other, at))) => evidence.similarities[other].is_some_and(|other| other >= at),
+            (None, None) => false,
+        }
+    }
+}
+
+impl TwinPlan {
+    fn of(model: &EvidenceModel) -> Option<Self> {
+        let guard = model.guards.twins.as_ref()?;
+        let rest = guard.rest.iter().filter_map(|rest| Some((model.attribute_index(&rest.attribute)?, rest.at)));
+        Some(Self {
+            attribute: model.attribute_index(&guard.attribute)?,
+            below: guard.below,
+            rest: rest.collect(),
+        })
+    }
+
+    /// A given name that differs, or that could not be compared at all, leaves twins apart only by a
+    /// person's judgement.
+    fn apply(&self, evidence: &Evidence, band: &mut Band, reasons: &mut Reasons) {
+        let agrees = |(attribute, at): &(usize, Similarity)| {
+            evidence.similarities[*attribute].is_none_or(|similarity| similarity >= *at)
+        };
+        match evidence.similarities[self.attribute] {
+            Some(given) if given >= self.below => {}
+            Some(_) if self.rest.iter().all(agrees) => {
+                lower(band, reasons, Band::Review, Reason::PossibleTwins);
+            }
+            Some(_) => {}
+            None => lower(band, reasons, Band::Review, Reason::PlaceholderName),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What two records say about each other: the best similarity per attribute over agreeing slots.
+//!
+//! May see: the arena and the decision model. Must not see: anything else; pure functions of two rows.
+//!
+//! Two slots of one view **agree** when their tags are equal (where the view has tags), the Dice of the
+//! whole slots reaches the view's `join_at`, and the joint Dice over the segments present on both
+//! sides reaches its `agree_at`. The first two are what a join finds; the third is read here.
+
+use super::arena::{Dataset, ViewTable};
+use crate::wire::{DecisionError, DecisionModel, EvidenceModel, Layout, Similarity, Threshold, View};
+
+/// Attributes of one model at most, so that evidence needs no allocation.
+pub const ATTRIBUTES_MAX: usize = 16;
+
+/// Similarity per attribute, in the order of the model's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// Best similarity over agreeing slots; none where the attribute is missing on either side or no
+    /// agreeing slot carries it.
+    pub similarities: [Option<Similarity>; ATTRIBUTES_MAX],
+    /// Number of agreeing slot pairs.
+    pub agreeing: u32,
+    /// Whether names agree crosswise in every agreeing slot that could tell.
+    pub swapped: bool,
+}
+
+/// An [`EvidenceModel`] prepared for a layout: attribute names resolved, segment bounds at hand.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    views: Vec<ViewPlan>,
+    presence_bits: Vec<Option<u8>>,
+}
+
+#[derive(Debug, Clone)]
+struct ViewPlan {
+    join_at: Threshold,
+    agree_at: Threshold,
+    segments: Vec<SegmentPlan>,
+    swap: Option<(usize, usize)>,
+    implies: Vec<(usize, Threshold, Similarity)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SegmentPlan {
+    start: usize,
+    bits: usize,
+    /// Fewer set bits than this: missing.
+    present_from: u32,
+    attribute: usize,
+    offset: Similarity,
+    slope: Similarity,
+}
+
+/// Set bits of a segment of two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counts {
+    common: u32,
+    total: u32,
+    present: bool,
+}
+
+impl Reader {
+    /// Prepares `model` for `layout`.
+    ///
+    /// # Errors
+    /// [`DecisionError`] where the two do not fit.
+    pub fn new(model: &EvidenceModel, layout: &Layout) -> Result<Self, DecisionError> {
+        DecisionModel::Evidence(model.clone()).check(layout)?;
+        Ok(Self {
+            views: layout.views().iter().map(|view| ViewPlan::new(model, view)).collect(),
+            presence_bits: model.attributes.iter().map(|attribute| attribute.presence_bit).collect(),
+        })
+    }
+
+    /// The Dice of whole slots at which a join over view number `view` finds every agreeing pair.
+    #[must_use]
+    pub fn join_at(&self, view: usize) -> Threshold {
+        self.views[view].join_at
+    }
+
+    /// The evidence of record `a` of `left` and record `b` of `right`; none where no slot agrees.
+    #[must_use]
+    pub fn read(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Evidence> {
+        let mut evidence = Evidence { swapped: true, ..Evidence::default() };
+        let mut names_told = false;
+        for (plan, (ours, theirs)) in self.views.iter().zip(left.views.iter().zip(&right.views)) {
+            for (row_a, row_b) in slot_pairs(ours, a, theirs, b) {
+                names_told |= plan.read(ours.filters.row(row_a), theirs.filters.row(row_b), &mut evidence);
+            }
+        }
+        evidence.swapped &= names_told;
+        if let (Some(ours), Some(theirs)) = (&left.presence, &right.presence) {
+            let both = ours[a] & theirs[b];
+            for (similarity, bit) in evidence.similarities.iter_mut().zip(&self.presence_bits) {
+                if bit.is_some_and(|bit| both >> bit & 1 == 0) {
+                    *similarity = None;
+                }
+            }
+        }
+        (evidence.agreeing > 0).then_some(evidence)
+    }
+}
+
+/// The rows of record `a` beside the rows of record `b` that may be compared: equal tags only.
+pub(super) fn slot_pairs<'t>(
+    left: &'t ViewTable,
+    a: usize,
+    right: &'t ViewTable,
+    b: usize,
+) -> impl Iterator<Item = (usize, usize)> + 't {
+    let rows_b = b * right.slots..(b + 1) * right.slots;
+    (a * left.slots..(a + 1) * left.slots)
+        .flat_map(move |row_a| rows_b.clone().map(move |row_b| (row_a, row_b)))
+        .filter(|(row_a, row_b)| match (&left.tags, &right.tags) {
+            (Some(ours), Some(theirs)) => ours[*row_a] == theirs[*row_b],
+            _ => true,
+        })
+}
+
+impl ViewPlan {
+    fn new(model: &EvidenceModel, view: &View) -> Self {
+        let rules = model.view(&view.name);
+        // Names were checked against the layout, so every lookup below finds its attribute.
+        let index = |name| model.attribute_index(name).unwrap_or_default();
+        let at = |name| view.segments.iter().position(|segment| segment.attribute == *name);
+        let segments = view.segments.iter().map(|segment| {
+            let map = rules.and_then(|rules| rules.maps.iter().find(|map| map.segment == segment.attribute));
+            let least = u64::from(model.empty_below.millionths()) * u64::from(segment.bits);
+            SegmentPlan {
+                start: segment.start as usize,
+                bits: segment.bits as usize,
+                present_from: u32::try_from(least.div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1),
+                attribute: index(map.map_or(&segment.attribute, |map| &map.attribute)),
+                offset: map.map_or(Similarity::ZERO, |map| map.offset),
+                slope: map.map_or(Similarity::ONE, |map| map.slope),
+            }
+        });
+        let swap = rules.and_then(|rules| rules.swap.as_ref());
+        let implies = rules.map_or(&[][..], |rules| &rules.implies);
+        Self {
+            join_at: model.join_at(&view.name),
+            agree_at: model.agree_at(&view.name),
+            segments: segments.collect(),
+            swap: swap.and_then(|[first, second]| Some((at(first)?, at(second)?))),
+            implies: implies
+                .iter()
+                .map(|implied| (index(&implied.attribute), implied.at, implied.similarity))
+                .collect(),
+        }
+    }
+
+    /// Adds what two slots say; returns whether they agree and could tell how the names stand.
+    fn read(&self, a: &[u64], b: &[u64], evidence: &mut Evidence) -> bool {
+        let mut straight = [Counts::default(); ATTRIBUTES_MAX];
+        let mut row = Counts::default();
+        for (counts, segment) in straight.iter_mut().zip(&self.segments) {
+            let (common, ours, theirs) = count(a, segment.start, b, segment.start, segment.bits);
+            row.common += common;
+            row.total += ours + theirs;
+            let present = ours >= segment.present_from && theirs >= segment.present_from;
+            *counts = Counts { common, total: ours + theirs, present };
+        }
+        if !self.join_at.passes(row.common, row.total) {
+            return false;
+        }
+        let straight = &straight[..self.segments.len()];
+        let crosswise = self.swap.map(|swap| self.crosswise(a, b, straight, swap));
+        let joint = joint(straight.iter());
+        let swapped = crosswise.as_ref().is_some_and(|crossed| exceeds(crossed.joint, joint));
+        let joint = crosswise.as_ref().filter(|_| swapped).map_or(joint, |crossed| crossed.joint);
+        if !self.agree_at.passes(joint.common, joint.total) {
+            return false;
+        }
+        evidence.agreeing += 1;
+        evidence.swapped &= swapped || self.swap.is_none();
+        for (at, (counts, segment)) in straight.iter().zip(&self.segments).enumerate() {
+            let counts = match &crosswise {
+                Some(crossed) if swapped => crossed.counts_of(at, *counts),
+                _ => *counts,
+            };
+            if counts.present {
+                let dice = Similarity::dice(counts.common, counts.total);
+                best(&mut evidence.similarities[segment.attribute], dice.mapped(segment.offset, segment.slope));
+            }
+        }
+        for (attribute, at, similarity) in &self.implies {
+            if at.passes(joint.common, joint.total) {
+                best(&mut evidence.similarities[*attribute], *similarity);
+            }
+        }
+        self.swap.is_some()
+    }
+
+    /// Reads two segments crosswise. Both attributes get the Dice of both comparisons together, so that
+    /// the reading does not depend on which record stands first; where only one comparison has both
+    /// sides, the first attribute gets it and the second is missing.
+    fn crosswise(
+        &self,
+        a: &[u64],
+        b: &[u64],
+        straight: &[Counts],
+        (first, second): (usize, usize),
+    ) -> Crosswise {
+        let mut both = Counts::default();
+        let mut compared = 0;
+        for (mine, yours) in [(first, second), (second, first)] {
+            let (mine, yours) = (self.segments[mine], self.segments[yours]);
+            let (common, ours, theirs) = count(a, mine.start, b, yours.start, mine.bits);
+            if ours >= mine.present_from && theirs >= yours.present_from {
+                both.common += common;
+                both.total += ours + theirs;
+                both.present = true;
+                compared += 1;
+            }
+        }
+        let others = straight.iter().enumerate().filter(|(at, _)| *at != first && *at != second);
+        let joint = joint(others.map(|(_, counts)| counts).chain([&both]));
+        Crosswise { first, second, both, both_compared: compared == 2, joint }
+    }
+}
+
+struct Crosswise {
+    first: usize,
+    second: usize,
+    both: Counts,
+    both_compared: bool,
+    joint: Counts,
+}
+
+impl Crosswise {
+    fn counts_of(&self, segment: usize, straight: Counts) -> Counts {
+        if segment == self.first || segment == self.second && self.both_compared {
+            self.both
+        } else if segment == self.second {
+            Counts::default()
+        } else {
+            straight
+        }
+    }
+}
+
+fn joint<'c>(counts: impl Iterator<Item = &'c Counts>) -> Counts {
+    counts.filter(|counts| counts.present).fold(Counts::default(), |sum, counts| Counts {
+        common: sum.common + counts.common,
+        total: sum.total + counts.total,
+        present: true,
+    })
+}
+
+/// Whether Dice of `left` is greater than Dice of `right`.
+fn exceeds(left: Counts, right: Counts) -> bool {
+    u64::from(left.common) * u64::from(right.total) > u64::from(right.common) * u64::from(left.total)
+}
+
+fn best(slot: &mut Option<Similarity>, similarity: Similarity) {
+    *slot = (*slot).max(Some(similarity));
+}
+
+/// Common set bits and set bits of each side, of `bits` bits from `start_a` of `a` and `start_b` of `b`.
+fn count(a: &[u64], start_a: usize, b: &[u64], start_b: usize, bits: usize) -> (u32, u32, u32) {
+    let (mut common, mut ours, mut theirs) = (0, 0, 0);
+    let mut done = 0;
+    while done < bits {
+        let take = (bits - done).min(64);
+        let mask = u64::MAX >> (64 - take);
+        let (x, y) = (word_at(a, start_a + done) & mask, word_at(b, start_b + done) & mask);
+        common += (x & y).count_ones();
+        ours += x.count_ones();
+        theirs += y.count_ones();
+        done += take;
+    }
+    (common, ours, theirs)
+}
+
+/// 64 bits from bit `start` on; bits past the end are 0.
+fn word_at(words: &[u64], start: usize) -> u64 {
+    let (word, shift) = (start / 64, start % 64);
+    let low = words[word] >> shift;
+    match words.get(word + 1) {
+        Some(next) if shift > 0 => low | next << (64 - shift),
+        _ => low,
+    }
+}

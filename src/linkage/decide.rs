@@ -6,8 +6,8 @@
 use super::arena::Dataset;
 use super::evidence::{Evidence, Reader, slot_pairs};
 use crate::wire::{
-    Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons, Score, Similarity,
-    Threshold, presence,
+    AttributeName, Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons,
+    Score, Similarity, Threshold, presence,
 };
 
 /// What one pair is by itself.
@@ -72,7 +72,7 @@ impl Judge {
                 Ok(Self { kind: Kind::Dice(*dice), exact_weights: vec![0; layout.exact().len()] })
             }
             DecisionModel::Evidence(model) => {
-                let weight = |name| model.exact.iter().find(|exact| exact.attribute == *name);
+                let weight = |name: &AttributeName| model.exact.iter().find(|exact| exact.attribute == *name);
                 let weights = layout.exact().iter().map(|name| weight(name).map_or(0, |exact| exact.agree));
                 let reader = Reader::new(model, layout)?;
                 let (date, twins) = (DatePlan::of(model), TwinPlan::of(model));
@@ -311,7 +311,8 @@ impl DatePlan {
 impl TwinPlan {
     fn of(model: &EvidenceModel) -> Option<Self> {
         let guard = model.guards.twins.as_ref()?;
-        let rest = guard.rest.iter().filter_map(|rest| Some((model.attribute_index(&rest.attribute)?, rest.at)));
+        let rest =
+            guard.rest.iter().filter_map(|rest| Some((model.attribute_index(&rest.attribute)?, rest.at)));
         Some(Self {
             attribute: model.attribute_index(&guard.attribute)?,
             below: guard.below,

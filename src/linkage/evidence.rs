@@ -7,7 +7,9 @@
 //! sides reaches its `agree_at`. The first two are what a join finds; the third is read here.
 
 use super::arena::{Dataset, ViewTable};
-use crate::wire::{DecisionError, DecisionModel, EvidenceModel, Layout, Similarity, Threshold, View};
+use crate::wire::{
+    AttributeName, DecisionError, DecisionModel, EvidenceModel, Layout, Similarity, Threshold, View,
+};
 
 /// Attributes of one model at most, so that evidence needs no allocation.
 pub const ATTRIBUTES_MAX: usize = 16;
@@ -122,7 +124,7 @@ impl ViewPlan {
         let rules = model.view(&view.name);
         // Names were checked against the layout, so every lookup below finds its attribute.
         let index = |name| model.attribute_index(name).unwrap_or_default();
-        let at = |name| view.segments.iter().position(|segment| segment.attribute == *name);
+        let at = |name: &AttributeName| view.segments.iter().position(|segment| segment.attribute == *name);
         let segments = view.segments.iter().map(|segment| {
             let map = rules.and_then(|rules| rules.maps.iter().find(|map| map.segment == segment.attribute));
             let least = u64::from(model.empty_below.millionths()) * u64::from(segment.bits);
@@ -180,7 +182,10 @@ impl ViewPlan {
             };
             if counts.present {
                 let dice = Similarity::dice(counts.common, counts.total);
-                best(&mut evidence.similarities[segment.attribute], dice.mapped(segment.offset, segment.slope));
+                best(
+                    &mut evidence.similarities[segment.attribute],
+                    dice.mapped(segment.offset, segment.slope),
+                );
             }
         }
         for (attribute, at, similarity) in &self.implies {

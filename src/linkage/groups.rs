@@ -92,10 +92,7 @@ impl Forest {
 
     fn at(&self, node: u32) -> RecordAt {
         let agency = self.offsets.partition_point(|offset| *offset <= node) - 1;
-        RecordAt {
-            agency: u16::try_from(agency).unwrap_or(u16::MAX),
-            record: node - self.offsets[agency],
-        }
+        RecordAt { agency: u16::try_from(agency).unwrap_or(u16::MAX), record: node - self.offsets[agency] }
     }
 
     /// Joins two groups, or says which two records of one agency stand against it.
@@ -149,8 +146,7 @@ mod tests {
     #[test]
     fn joins_across_agencies_and_reports_what_it_refuses() {
         // Agency 0 record 0 and agency 0 record 1 both reach agency 2 record 0.
-        let edges =
-            [(at(0, 0), at(1, 0)), (at(1, 0), at(2, 0)), (at(0, 1), at(2, 0)), (at(0, 0), at(2, 0))];
+        let edges = [(at(0, 0), at(1, 0)), (at(1, 0), at(2, 0)), (at(0, 1), at(2, 0)), (at(0, 0), at(2, 0))];
         let grouping = group(&[2, 1, 1], &edges);
         let groups: Vec<_> = grouping.groups.iter().collect();
         assert_eq!(groups, [[at(0, 0), at(1, 0), at(2, 0)]]);

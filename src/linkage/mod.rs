@@ -6,11 +6,16 @@
 //! evidence of each pair becomes a score and a band; one-to-one assignment and groups end it.
 
 pub mod arena;
+pub mod assign;
 pub mod blocks;
+pub mod decide;
 pub mod delta;
+pub mod evidence;
 pub mod exec;
+pub mod groups;
 pub mod join;
 #[allow(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
 pub mod kernel;
 pub mod nearest;
 pub mod pairs;
+pub mod run;

@@ -120,7 +120,8 @@ fn settle(
 ) {
     let at = |edge: &u32| edges[*edge as usize];
     let greedy_total: i64 = component.iter().filter(|edge| taken[**edge as usize]).map(|e| at(e).gain).sum();
-    let (left, right) = (numbered(component.iter().map(|e| at(e).a)), numbered(component.iter().map(|e| at(e).b)));
+    let (left, right) =
+        (numbered(component.iter().map(|e| at(e).a)), numbered(component.iter().map(|e| at(e).b)));
     let bound = |side: &mut dyn Iterator<Item = (u32, i64)>| {
         let mut best: BTreeMap<u32, i64> = BTreeMap::new();
         side.for_each(|(record, gain)| {

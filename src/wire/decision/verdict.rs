@@ -248,7 +248,9 @@ impl Reason {
             Self::DateUncertain => {
                 "date of birth differs, or is missing and the place does not make up for it"
             }
-            Self::PlaceholderName => "a name is missing or a placeholder (Baby, Unknown), so twins can not be told apart",
+            Self::PlaceholderName => {
+                "a name is missing or a placeholder (Baby, Unknown), so twins can not be told apart"
+            }
             Self::DefaultDates => "both dates of birth are defaults or estimates",
             Self::ExactConflict => "two valid identity numbers differ",
             Self::ExactAgrees => "an identity number agrees",

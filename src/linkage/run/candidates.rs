@@ -1,0 +1,202 @@
+//! Candidate pairs of records, judged one by one.
+//!
+//! May see: the arena, the joins, the judge. Must not see: other pairs' verdicts.
+
+use super::{LinkOptions, RunError, Truncation};
+use crate::linkage::arena::{Dataset, ViewTable};
+use crate::linkage::blocks::{tagged_join, tagged_self_join};
+use crate::linkage::decide::{Judge, Verdict};
+use crate::linkage::exec::{Control, Exec};
+use crate::linkage::join::{JoinError, JoinOptions, Joined};
+
+/// Pairs judged between two looks at the cancel flag.
+const CHUNK_PAIRS: usize = 4_096;
+/// Records of one side that may share the value of an exact token: beyond it the value says nothing.
+const EXACT_HOLDERS_MAX: usize = 16;
+
+/// A judged pair of records that reaches a band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// Record of the pair's first dataset.
+    pub a: u32,
+    /// Record of the pair's second dataset.
+    pub b: u32,
+    /// What the pair is by itself.
+    pub verdict: Verdict,
+}
+
+/// One pair of datasets and its judged pairs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairEdges {
+    /// Number of the first dataset.
+    pub agency_a: u16,
+    /// Number of the second dataset; equal to the first where one dataset is compared with itself.
+    pub agency_b: u16,
+    /// Pairs of records that the joins found.
+    pub candidates: u64,
+    /// Judged pairs that reach a band, ascending by (a, b).
+    pub edges: Vec<Edge>,
+}
+
+/// All judged pairs of a run, by pair of datasets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Candidates {
+    /// Pairs of datasets in the order of their agency ids.
+    pub pairs: Vec<PairEdges>,
+    /// What was left out.
+    pub truncation: Truncation,
+}
+
+/// Numbers of the datasets in the order of their agency ids.
+pub(super) fn by_agency(datasets: &[Dataset]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..datasets.len()).collect();
+    order.sort_by(|left, right| datasets[*left].agency.cmp(&datasets[*right].agency));
+    order
+}
+
+/// The pairs of datasets a run compares, first by agency id first.
+pub(super) fn dataset_pairs(datasets: &[Dataset], deduplicate: bool) -> Vec<(usize, usize)> {
+    let order = by_agency(datasets);
+    let mut pairs = Vec::new();
+    for (at, left) in order.iter().enumerate() {
+        if deduplicate {
+            pairs.push((*left, *left));
+        }
+        pairs.extend(order[at + 1..].iter().map(|right| (*left, *right)));
+    }
+    pairs
+}
+
+/// Finds and judges the candidates of every pair of datasets.
+pub(super) fn find(
+    datasets: &[Dataset],
+    judge: &Judge,
+    options: &LinkOptions,
+    exec: Exec<'_>,
+    control: &Control,
+) -> Result<Candidates, RunError> {
+    let mut candidates = Candidates::default();
+    for (left, right) in dataset_pairs(datasets, options.deduplicate) {
+        let found = find_between(
+            &datasets[left],
+            (left != right).then_some(&datasets[right]),
+            judge,
+            options,
+            exec,
+            control,
+            &mut candidates.truncation,
+        )?;
+        candidates.pairs.push(PairEdges {
+            agency_a: number(left),
+            agency_b: number(right),
+            candidates: found.0,
+            edges: found.1,
+        });
+    }
+    Ok(candidates)
+}
+
+/// The number of a dataset as it stands in a link; there are at most 64.
+pub(super) fn number(dataset: usize) -> u16 {
+    u16::try_from(dataset).unwrap_or(u16::MAX)
+}
+
+/// Number of candidates and judged pairs between two datasets, or inside `left` where `right` is none.
+pub(super) fn find_between(
+    left: &Dataset,
+    right: Option<&Dataset>,
+    judge: &Judge,
+    options: &LinkOptions,
+    exec: Exec<'_>,
+    control: &Control,
+    truncation: &mut Truncation,
+) -> Result<(u64, Vec<Edge>), RunError> {
+    let mut pairs: Vec<u64> = Vec::new();
+    if !left.is_empty() && right.is_none_or(|right| !right.is_empty()) {
+        for view in 0..left.views.len() {
+            let joined = join_view(view, left, right, judge, &options.join, exec, control)?;
+            let Some(joined) = joined else { continue };
+            truncation.pairs_dropped += joined.pairs_dropped;
+            let slots = u32::try_from(left.views[view].slots).unwrap_or(u32::MAX);
+            pairs.extend(joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)));
+        }
+        for column in (0..left.exact.len()).filter(|column| judge.joins_exact(*column)) {
+            let skipped = join_exact(&left.exact[column], right.map(|r| &r.exact[column][..]), &mut pairs);
+            truncation.exact_values_skipped += skipped;
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let right = right.unwrap_or(left);
+    let judge_chunk = |chunk: usize| {
+        control.advance(0)?;
+        let from = chunk * CHUNK_PAIRS;
+        let chunk = &pairs[from..pairs.len().min(from + CHUNK_PAIRS)];
+        let edges = chunk.iter().filter_map(|pair| {
+            let (a, b) = unpack(*pair);
+            let verdict = judge.judge(left, a as usize, right, b as usize)?;
+            Some(Edge { a, b, verdict })
+        });
+        Ok(edges.collect::<Vec<_>>())
+    };
+    let chunks: Vec<Vec<Edge>> = exec.map(pairs.len().div_ceil(CHUNK_PAIRS), judge_chunk)?;
+    Ok((pairs.len() as u64, chunks.concat()))
+}
+
+/// Joins one view; none where a side has only empty filters in it and the layout has other views.
+fn join_view(
+    view: usize,
+    left: &Dataset,
+    right: Option<&Dataset>,
+    judge: &Judge,
+    options: &JoinOptions,
+    exec: Exec<'_>,
+    control: &Control,
+) -> Result<Option<Joined>, JoinError> {
+    let (ours, at): (&ViewTable, _) = (&left.views[view], judge.join_at(view));
+    let joined = match right {
+        Some(right) => tagged_join(ours, &right.views[view], at, options, exec, control),
+        None => tagged_self_join(ours, at, options, exec, control),
+    };
+    match joined {
+        Err(JoinError::AllEmpty { .. }) if left.views.len() > 1 => Ok(None),
+        joined => joined.map(Some),
+    }
+}
+
+/// Adds every pair of records that hold the same exact token; returns how many values were skipped
+/// because too many records hold them.
+fn join_exact(left: &[Option<[u8; 16]>], right: Option<&[Option<[u8; 16]>]>, pairs: &mut Vec<u64>) -> u64 {
+    let sorted = |column: &[Option<[u8; 16]>]| {
+        let tokens = (0u32..).zip(column).filter_map(|(record, token)| Some(((*token)?, record)));
+        let mut tokens: Vec<([u8; 16], u32)> = tokens.collect();
+        tokens.sort_unstable();
+        tokens
+    };
+    let ours = sorted(left);
+    let theirs = right.map(sorted);
+    let mut rest = theirs.as_ref().unwrap_or(&ours).as_slice();
+    let mut skipped = 0;
+    for block in ours.chunk_by(|one, other| one.0 == other.0) {
+        let token = block[0].0;
+        rest = &rest[rest.partition_point(|(other, _)| *other < token)..];
+        let same = &rest[..rest.partition_point(|(other, _)| *other == token)];
+        if block.len() > EXACT_HOLDERS_MAX || same.len() > EXACT_HOLDERS_MAX {
+            skipped += u64::from(!same.is_empty());
+            continue;
+        }
+        for (_, a) in block {
+            let others = same.iter().filter(|(_, b)| right.is_some() || a < b);
+            pairs.extend(others.map(|(_, b)| pack(*a, *b)));
+        }
+    }
+    skipped
+}
+
+fn pack(a: u32, b: u32) -> u64 {
+    u64::from(a) << 32 | u64::from(b)
+}
+
+fn unpack(pair: u64) -> (u32, u32) {
+    ((pair >> 32) as u32, pair as u32)
+}

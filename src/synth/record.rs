@@ -234,27 +234,27 @@ impl Writer<'_> {
             (Alternative::Translit, rate::TRANSLIT, Event::Translit),
         ] {
             for name in [&mut draft.given, &mut draft.family] {
-                if self.errs(ppm, stream) {
-                    if let Some(other) = tables.alternative(kind, name, stream) {
-                        *name = other.to_owned();
-                        draft.events.push(event);
-                    }
+                if self.errs(ppm, stream)
+                    && let Some(other) = tables.alternative(kind, name, stream)
+                {
+                    *name = other.to_owned();
+                    draft.events.push(event);
                 }
             }
         }
-        if let Some((first, second)) = draft.family.split_once('-') {
-            if self.errs(rate::HALF_NAME, stream) {
-                let half = if stream.chance(500_000) { first } else { second };
-                draft.family = half.to_owned();
-                draft.events.push(Event::DoubleBarrelCut);
-            }
+        if let Some((first, second)) = draft.family.split_once('-')
+            && self.errs(rate::HALF_NAME, stream)
+        {
+            let half = if stream.chance(500_000) { first } else { second };
+            draft.family = half.to_owned();
+            draft.events.push(Event::DoubleBarrelCut);
         }
-        if self.errs(rate::MIDDLE_AS_FIRST, stream) {
-            if let Some(middle) = &child.person.middle {
-                draft.middle = draft.middle.take().map(|_| draft.given.clone());
-                draft.given = middle.clone();
-                draft.events.push(Event::MiddleAsFirst);
-            }
+        if self.errs(rate::MIDDLE_AS_FIRST, stream)
+            && let Some(middle) = &child.person.middle
+        {
+            draft.middle = draft.middle.take().map(|_| draft.given.clone());
+            draft.given = middle.clone();
+            draft.events.push(Event::MiddleAsFirst);
         }
         let infant = child.person.birth.age(self.today) == 0;
         if self.errs(habits.placeholder * if infant { 12 } else { 1 }, stream) {
@@ -279,11 +279,12 @@ impl Writer<'_> {
         for (slip, ppm, events) in slips {
             for (name, event) in [&mut draft.given, &mut draft.family].into_iter().zip(events) {
                 let spared = placeholder && event == events[0];
-                if self.errs(ppm, stream) && !spared {
-                    if let Some(wrong) = slip(name, stream) {
-                        *name = wrong;
-                        draft.events.push(event);
-                    }
+                if self.errs(ppm, stream)
+                    && !spared
+                    && let Some(wrong) = slip(name, stream)
+                {
+                    *name = wrong;
+                    draft.events.push(event);
                 }
             }
         }
@@ -327,11 +328,11 @@ impl Writer<'_> {
             draft.street = "";
             draft.postcode.clear();
             draft.events.push(Event::AddressMissing);
-        } else if self.errs(rate::POSTCODE, stream) {
-            if let Some(wrong) = edit::wrong_postcode(&draft.postcode, stream) {
-                draft.postcode = wrong;
-                draft.events.push(Event::PostcodeError);
-            }
+        } else if self.errs(rate::POSTCODE, stream)
+            && let Some(wrong) = edit::wrong_postcode(&draft.postcode, stream)
+        {
+            draft.postcode = wrong;
+            draft.events.push(Event::PostcodeError);
         }
     }
 }

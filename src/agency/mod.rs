@@ -6,3 +6,4 @@ pub mod client;
 pub mod record;
 pub mod schema;
 pub mod submit;
+pub mod workspace;

@@ -6,6 +6,7 @@
 
 mod error;
 mod memory;
+pub mod seal;
 mod sled_store;
 
 pub use error::StoreError;

@@ -10,6 +10,7 @@ pub mod assign;
 pub mod blocks;
 pub mod decide;
 pub mod delta;
+pub mod evaluate;
 pub mod evidence;
 pub mod exec;
 pub mod groups;

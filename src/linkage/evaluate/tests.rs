@@ -35,9 +35,9 @@ fn truth() -> Vec<TruthRow> {
         row("b", "3", "z"),
         row("c", "3", "w"),
     ];
-    for at in 4..9 {
-        rows[at].family_id = Some("f".to_owned());
-        rows[at].twin = at < 8;
+    for row in &mut rows[4..9] {
+        row.family_id = Some("f".to_owned());
+        row.twin = row.entity_id != "w";
     }
     rows[1].events = vec!["nickname".to_owned()];
     rows[4].origin = Some("welsh".to_owned());

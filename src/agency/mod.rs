@@ -3,7 +3,15 @@
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
 pub mod client;
+pub mod encoder;
+mod filter;
+pub mod key;
+pub mod keyfile;
+pub mod names;
+mod plan;
 pub mod record;
 pub mod schema;
 pub mod submit;
+mod tokens;
+mod worker;
 pub mod workspace;

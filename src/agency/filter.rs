@@ -1,0 +1,288 @@
+//! Tokens to bits: independent positions from a keyed PRF, and a bounded cache of them.
+//!
+//! A token's positions inside a segment of l bits are read from the output of keyed BLAKE3 over
+//! `lp(salt) || lp(token)`: u32 little-endian x gives (x * l) >> 32; a position the token has already is
+//! passed over, until it has as many as its share of the bit budget.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use zeroize::Zeroize;
+
+/// Positions a worker's cache keeps before it starts afresh (2 bytes each).
+const CACHE_POSITIONS_MAX: usize = 2 << 20;
+
+/// Where tokens of one segment go.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// First bit of the segment in the slot.
+    pub(super) start: u32,
+    /// Bits of the segment, 1 to 16384.
+    pub(super) bits: u32,
+    /// Empty or 16 bytes.
+    pub(super) salt: &'a [u8],
+}
+
+/// Sets bit `at` (bit i of a filter is bit `i % 8` of byte `i / 8`).
+pub(super) fn set_bit(slot: &mut [u8], at: u32) {
+    slot[at as usize / 8] |= 1 << (at % 8);
+}
+
+/// Draws distinct positions below `bits` from a stream of u32 until `count` are found.
+/// `count` must not exceed `bits`.
+pub(super) fn distinct(
+    bits: u32,
+    count: usize,
+    mut next: impl FnMut() -> u32,
+    seen: &mut Vec<u64>,
+    mut take: impl FnMut(u32),
+) {
+    seen.clear();
+    seen.resize(bits.div_ceil(64) as usize, 0);
+    let mut found = 0;
+    while found < count {
+        let at = ((u64::from(next()) * u64::from(bits)) >> 32) as u32;
+        let (word, bit) = (at as usize / 64, 1u64 << (at % 64));
+        if seen[word] & bit == 0 {
+            seen[word] |= bit;
+            found += 1;
+            take(at);
+        }
+    }
+}
+
+/// A stream of u32 from an extendable output.
+pub(super) struct Words {
+    reader: blake3::OutputReader,
+    block: [u8; 64],
+    used: usize,
+}
+
+impl Words {
+    pub(super) fn new(reader: blake3::OutputReader) -> Self {
+        Self { reader, block: [0; 64], used: 64 }
+    }
+    pub(super) fn next(&mut self) -> u32 {
+        if self.used == self.block.len() {
+            self.reader.fill(&mut self.block);
+            self.used = 0;
+        }
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.block[self.used..self.used + 4]);
+        self.used += 4;
+        u32::from_le_bytes(word)
+    }
+    /// A number below `bound`.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        ((u64::from(self.next()) * u64::from(bound)) >> 32) as u32
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.block.zeroize();
+        self.reader.zeroize();
+    }
+}
+
+/// Makes positions with one set of hash keys; one per worker thread.
+pub(super) struct Positions {
+    domains: Vec<blake3::Hasher>,
+    input: Vec<u8>,
+    seen: Vec<u64>,
+    found: Vec<u16>,
+    cache: Cache,
+}
+
+impl Positions {
+    /// One keyed hasher per hash domain.
+    pub(super) fn new(domains: Vec<blake3::Hasher>) -> Self {
+        Self { domains, input: Vec::new(), seen: Vec::new(), found: Vec::new(), cache: Cache::default() }
+    }
+
+    /// Sets `count` bits for a token. `cached`: salts repeat from record to record, so remember.
+    pub(super) fn insert(
+        &mut self,
+        domain: usize,
+        target: Target<'_>,
+        token: &[u8],
+        count: usize,
+        cached: bool,
+        slot: &mut [u8],
+    ) {
+        if cached {
+            self.cache.key(domain, &target, token);
+            if let Some(known) = self.cache.known(count) {
+                known.iter().for_each(|at| set_bit(slot, target.start + u32::from(*at)));
+                return;
+            }
+        }
+        self.compute(domain, &target, token, count);
+        self.found.iter().for_each(|at| set_bit(slot, target.start + u32::from(*at)));
+        if cached {
+            self.cache.keep(&self.found);
+        }
+    }
+
+    fn compute(&mut self, domain: usize, target: &Target<'_>, token: &[u8], count: usize) {
+        self.input.clear();
+        self.input.extend_from_slice(&super::key::length_prefix(target.salt));
+        self.input.extend_from_slice(target.salt);
+        self.input.extend_from_slice(&super::key::length_prefix(token));
+        self.input.extend_from_slice(token);
+        let hasher = &mut self.domains[domain];
+        hasher.reset();
+        hasher.update(&self.input);
+        let mut words = Words::new(hasher.finalize_xof());
+        self.found.clear();
+        // A segment has at most 16384 bits, so a position fits in u16.
+        distinct(target.bits, count, || words.next(), &mut self.seen, |at| self.found.push(at as u16));
+    }
+}
+
+impl Drop for Positions {
+    fn drop(&mut self) {
+        self.domains.iter_mut().for_each(Zeroize::zeroize);
+        self.input.zeroize();
+        self.found.zeroize();
+    }
+}
+
+/// Positions by (domain, segment length, salt, token). Bounded; wiped when full and when dropped.
+#[derive(Default)]
+struct Cache {
+    entries: HashMap<Vec<u8>, (u32, u32), BuildHasherDefault<TokenHasher>>,
+    positions: Vec<u16>,
+    key: Vec<u8>,
+}
+
+impl Cache {
+    fn key(&mut self, domain: usize, target: &Target<'_>, token: &[u8]) {
+        self.key.clear();
+        self.key.push(domain as u8);
+        self.key.extend_from_slice(&(target.bits as u16).to_le_bytes());
+        self.key.push(target.salt.len() as u8);
+        self.key.extend_from_slice(target.salt);
+        self.key.extend_from_slice(token);
+    }
+    /// The first `count` positions, where at least as many are known.
+    fn known(&self, count: usize) -> Option<&[u16]> {
+        let (start, len) = *self.entries.get(self.key.as_slice())?;
+        let start = start as usize;
+        (len as usize >= count).then(|| &self.positions[start..start + count])
+    }
+    fn keep(&mut self, found: &[u16]) {
+        if self.positions.len() + found.len() > CACHE_POSITIONS_MAX {
+            self.wipe();
+        }
+        let span = (self.positions.len() as u32, found.len() as u32);
+        self.positions.extend_from_slice(found);
+        match self.entries.get_mut(self.key.as_slice()) {
+            Some(entry) => *entry = span,
+            None => drop(self.entries.insert(self.key.clone(), span)),
+        }
+    }
+    fn wipe(&mut self) {
+        self.positions.zeroize();
+        for (mut key, _) in self.entries.drain() {
+            key.zeroize();
+        }
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.wipe();
+        self.key.zeroize();
+    }
+}
+
+/// A quick hash for short keys of our own making: multiply and rotate, eight bytes at a time.
+#[derive(Default)]
+struct TokenHasher(u64);
+
+impl Hasher for TokenHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut mix = |word: u64| {
+            self.0 = (self.0.rotate_left(26) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        };
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| mix(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        mix(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
+    }
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn positions() -> Positions {
+        Positions::new(vec![blake3::Hasher::new_keyed(&[7; 32]), blake3::Hasher::new_keyed(&[8; 32])])
+    }
+    fn ones(slot: &[u8]) -> u32 {
+        slot.iter().map(|byte| byte.count_ones()).sum()
+    }
+
+    #[test]
+    fn a_token_has_exactly_its_share_of_distinct_positions() {
+        let mut maker = positions();
+        for bits in [64u32, 171, 1024, 16_384] {
+            for count in [0, 1, 7, 31, 32] {
+                let mut slot = vec![0; bits.div_ceil(8) as usize];
+                let target = Target { start: 0, bits, salt: &[] };
+                maker.insert(0, target, b"an", count, false, &mut slot);
+                assert_eq!(ones(&slot) as usize, count, "{bits} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn positions_show_no_arithmetic_progression() {
+        // Double hashing leaves steps of equal length; independent positions do not.
+        let mut maker = positions();
+        let target = Target { start: 0, bits: 1024, salt: &[] };
+        let mut equal_steps = 0;
+        for token in 0..500u32 {
+            maker.compute(0, &target, &token.to_le_bytes(), 20);
+            let step = |a: u16, b: u16| (u32::from(b) + 1024 - u32::from(a)) % 1024;
+            equal_steps += maker.found.windows(3).filter(|w| step(w[0], w[1]) == step(w[1], w[2])).count();
+        }
+        // 9,000 windows, one in 1,024 by chance: 8.8 expected.
+        assert!(equal_steps < 30, "{equal_steps}");
+    }
+
+    #[test]
+    fn cache_and_computation_agree() {
+        let mut maker = positions();
+        let salt = [5u8; 16];
+        for round in 0..3 {
+            for token in [&b"an"[..], b"na", b"a much longer token than most"] {
+                for (domain, count) in [(0, 5), (0, 9), (1, 9), (0, 2)] {
+                    for salt in [&salt[..], &[]] {
+                        let target = Target { start: 3, bits: 171, salt };
+                        let (mut a, mut b) = ([0; 32], [0; 32]);
+                        maker.insert(domain, target, token, count, true, &mut a);
+                        maker.insert(domain, target, token, count, false, &mut b);
+                        assert_eq!(a, b, "round {round}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded() {
+        let mut maker = positions();
+        let target = Target { start: 0, bits: 1024, salt: &[] };
+        let mut slot = [0; 128];
+        for token in 0..40_000u32 {
+            maker.insert(0, target, &token.to_le_bytes(), 64, true, &mut slot);
+        }
+        assert!(maker.cache.positions.len() <= CACHE_POSITIONS_MAX);
+        assert!(maker.cache.entries.len() * 64 <= CACHE_POSITIONS_MAX);
+    }
+}

@@ -1,0 +1,213 @@
+//! The rules between the parts of a schema, and the layout they compile to.
+
+use super::form::{AttributeForm, FocusRule, SaltPart, SchemaForm, Source, TokenRule, ViewForm};
+use super::{FieldKind, NORMALISATION, SchemaError};
+use crate::wire::{Layout, Profile, Segment, TagBits, View};
+use std::collections::BTreeSet;
+
+/// Most attributes of a schema.
+const ATTRIBUTES_MAX: usize = 24;
+/// Most fields of a schema.
+const FIELDS_MAX: usize = 64;
+
+fn rule(place: impl Into<String>, rule: impl Into<String>) -> SchemaError {
+    SchemaError::Rule { place: place.into(), rule: rule.into() }
+}
+
+/// Checks every rule and lays the slots out.
+pub(super) fn compile(form: &SchemaForm) -> Result<Layout, SchemaError> {
+    check_head(form)?;
+    check_fields(form)?;
+    check_attributes(form)?;
+    let mut views = Vec::with_capacity(form.views.len());
+    for view in &form.views {
+        check_view(form, view)?;
+        views.push(lay_out(form, view)?);
+    }
+    let exact = form.exact.iter().filter(|exact| exact.enabled).map(|exact| exact.name.clone());
+    Ok(Layout::new(form.profile, views, form.presence, exact.collect(), form.payload.clone())?)
+}
+
+/// Length of tags for a declared number of records: floor(log2(N / 10)), at most 32; none below 20.
+pub(super) fn tag_bits(population: u64) -> Option<TagBits> {
+    let bits = (population / 10).checked_ilog2()?.min(32);
+    TagBits::try_from(u8::try_from(bits).ok()?).ok()
+}
+
+fn check_head(form: &SchemaForm) -> Result<(), SchemaError> {
+    if form.schema.parse::<crate::wire::ProjectId>().is_err() {
+        return Err(rule("schema", "must be 1 to 64 characters of a-z, 0-9, '-' and '_'"));
+    }
+    if form.version == 0 {
+        return Err(rule("version", "counts from 1"));
+    }
+    if form.normalisation != NORMALISATION {
+        return Err(rule("normalisation", format!("this build knows version {NORMALISATION} only")));
+    }
+    if form.flips_per_mille > 200 {
+        return Err(rule("flips_per_mille", "is at most 200"));
+    }
+    if form.profile == Profile::LegacyClk {
+        return Err(rule("profile", "legacy-clk is described by a clkhash schema, not by this format"));
+    }
+    if form.filler && form.views.iter().any(|view| view.salt.is_empty()) {
+        return Err(rule("filler", "only makes sense where every view has a salt"));
+    }
+    let columns: BTreeSet<_> = form.payload.iter().map(|column| column.column_name()).collect();
+    if columns.len() != form.payload.len() {
+        return Err(rule("payload", "names a column twice"));
+    }
+    Ok(())
+}
+
+fn check_fields(form: &SchemaForm) -> Result<(), SchemaError> {
+    if form.fields.is_empty() || form.fields.len() > FIELDS_MAX {
+        return Err(rule("field", format!("a schema has 1 to {FIELDS_MAX} fields")));
+    }
+    let mut names = BTreeSet::new();
+    for field in &form.fields {
+        let place = format!("field '{}'", field.name);
+        if field.name.parse::<crate::wire::AttributeName>().is_err() {
+            return Err(rule(place, "the name must be 1 to 64 characters of a-z, 0-9, '-' and '_'"));
+        }
+        if !names.insert(&field.name) {
+            return Err(rule(place, "is named twice"));
+        }
+    }
+    if form.fields.iter().filter(|field| field.kind == FieldKind::LocalId).count() != 1 {
+        return Err(rule("field", "exactly one field is of kind local-id"));
+    }
+    Ok(())
+}
+
+fn check_attributes(form: &SchemaForm) -> Result<(), SchemaError> {
+    if form.attributes.is_empty() || form.attributes.len() > ATTRIBUTES_MAX {
+        return Err(rule("attribute", format!("a schema has 1 to {ATTRIBUTES_MAX} attributes")));
+    }
+    let mut names = BTreeSet::new();
+    for attribute in &form.attributes {
+        let place = || format!("attribute '{}'", attribute.name);
+        if !names.insert(attribute.name.as_str()) {
+            return Err(rule(place(), "is named twice"));
+        }
+        if !fits(attribute) {
+            return Err(rule(place(), "this value can not be made into tokens by this rule"));
+        }
+        let text = attribute.text.as_deref();
+        let known = |name| form.fields.iter().any(|f| f.kind == FieldKind::Text && f.name == name);
+        match (attribute.reads, text) {
+            (Source::Text, Some(name)) if known(name) => {}
+            (Source::Text, _) => return Err(rule(place(), "'text' must name a field of kind text")),
+            (_, Some(_)) => return Err(rule(place(), "'text' belongs to reads = \"text\" only")),
+            (_, None) => {}
+        }
+        if attribute.hash.as_ref().is_some_and(|hash| hash.is_empty() || hash.len() > 64) {
+            return Err(rule(place(), "'hash' has 1 to 64 characters"));
+        }
+    }
+    Ok(())
+}
+
+fn fits(attribute: &AttributeForm) -> bool {
+    use TokenRule::{Bigrams, Date, DayMonth, Exact, Levels, WordBigrams, Words};
+    match attribute.reads {
+        Source::Given | Source::Family => matches!(attribute.tokens, Bigrams | Exact),
+        Source::DateOfBirth => matches!(attribute.tokens, Date | DayMonth | Exact),
+        Source::Sex => attribute.tokens == Exact,
+        Source::Postcode => matches!(attribute.tokens, Levels | Exact | Bigrams),
+        Source::Place => attribute.tokens == Levels,
+        Source::Address | Source::Text => {
+            matches!(attribute.tokens, Bigrams | Exact | Words | WordBigrams)
+        }
+    }
+}
+
+fn check_view(form: &SchemaForm, view: &ViewForm) -> Result<(), SchemaError> {
+    let place = || format!("view '{}'", view.name);
+    if view.focus == FocusRule::Record && view.slots != 1 {
+        return Err(rule(place(), "focus = \"record\" fills one slot"));
+    }
+    let of_names = [SaltPart::NameSkeleton, SaltPart::OtherInitial];
+    if view.focus != FocusRule::Name && view.salt.iter().any(|part| of_names.contains(part)) {
+        return Err(rule(place(), "name-skeleton and other-initial need focus = \"name\""));
+    }
+    if view.rare && !view.salt.contains(&SaltPart::PairSkeleton) {
+        return Err(rule(place(), "rare needs pair-skeleton in the salt"));
+    }
+    if view.tagged && (view.salt.is_empty() || form.population.and_then(tag_bits).is_none()) {
+        return Err(rule(place(), "a tag needs a salt and a declared population of at least 20"));
+    }
+    for segment in &view.segments {
+        let place = || format!("view '{}', segment '{}'", view.name, segment.name);
+        if segment.budgets.is_empty() {
+            return Err(rule(place(), "carries no attribute"));
+        }
+        for (attribute, budget) in &segment.budgets {
+            if !form.attributes.iter().any(|known| known.name == *attribute) {
+                return Err(rule(place(), format!("there is no attribute '{attribute}'")));
+            }
+            if *budget == 0 || *budget > segment.bits {
+                return Err(rule(place(), format!("the budget of '{attribute}' is 1 to the segment's bits")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lay_out(form: &SchemaForm, view: &ViewForm) -> Result<View, SchemaError> {
+    let mut segments = Vec::with_capacity(view.segments.len());
+    let mut start = 0u32;
+    for segment in &view.segments {
+        segments.push(Segment { attribute: segment.name.clone(), start, bits: segment.bits });
+        start = start
+            .checked_add(segment.bits)
+            .ok_or_else(|| rule(format!("view '{}'", view.name), "segments are too long"))?;
+    }
+    let tag = if view.tagged { form.population.and_then(tag_bits) } else { None };
+    Ok(View { name: view.name.clone(), slots: view.slots, bits: view.bits, segments, tag })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Schema;
+    use super::*;
+
+    fn edited(edit: impl FnOnce(&mut SchemaForm)) -> Result<Schema, SchemaError> {
+        let mut form = Schema::builtin("uk-child-clk").unwrap().form().clone();
+        edit(&mut form);
+        Schema::from_form(form)
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        let says = |result: Result<Schema, SchemaError>, words: &str| {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        says(edited(|f| f.version = 0), "counts from 1");
+        says(edited(|f| f.normalisation = 9), "knows version 1");
+        says(edited(|f| f.fields.retain(|f| f.kind != FieldKind::LocalId)), "local-id");
+        says(edited(|f| f.attributes.push(f.attributes[0].clone())), "named twice");
+        says(edited(|f| f.attributes[0].tokens = TokenRule::Date), "by this rule");
+        says(edited(|f| f.views[0].segments[0].bits = 1000), "must cover the slot");
+        says(edited(|f| f.views[0].slots = 3), "one slot");
+        says(edited(|f| f.views[0].rare = true), "pair-skeleton");
+        says(edited(|f| f.views[0].tagged = true), "population");
+        let unknown = "nobody".parse().unwrap();
+        says(
+            edited(|f| {
+                f.views[0].segments[0].budgets.insert(unknown, 5);
+            }),
+            "no attribute 'nobody'",
+        );
+    }
+
+    #[test]
+    fn tags_shorten_with_the_project() {
+        let bits = |n| tag_bits(n).map(|tag| tag.bits());
+        assert_eq!(bits(60_000), Some(12));
+        assert_eq!(bits(20_000), Some(10));
+        assert_eq!(bits(19), None);
+        assert_eq!(bits(u64::MAX), Some(32));
+    }
+}

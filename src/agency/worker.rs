@@ -1,0 +1,389 @@
+//! What one thread does with one person: names in focus, salts, slots, noise, columns.
+
+use super::filter::{Positions, Target, Words, distinct, set_bit};
+use super::key::length_prefix;
+use super::names::skeleton;
+use super::plan::{Plan, SegmentPlan, ViewPlan};
+use super::record::Person;
+use super::schema::form::{FocusRule, MissingSalt, SaltPart, Source};
+use super::tokens::{TokenSet, digits2, digits4, person_tokens, text_tokens};
+use crate::wire::EncodingBatch;
+use zeroize::Zeroize;
+
+/// Shortest part of a family name that can stand for it (`de`, `la`, `al` can not).
+const PART_LETTERS_MIN: usize = 3;
+
+/// What a slot is about: positions in the lists of given and family names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Focus {
+    given: Option<usize>,
+    family: Option<usize>,
+    /// Of `focus = "name"`: the given name is the one.
+    by_given: bool,
+}
+
+/// The salt of a slot and its tag before truncation.
+struct Salt {
+    bytes: [u8; 16],
+    len: usize,
+    tag: u32,
+}
+
+/// Scratch space of one thread; holds identifiers and keys only while it lives.
+pub(super) struct Worker {
+    positions: Positions,
+    salts: Vec<blake3::Hasher>,
+    noise: blake3::Hasher,
+    /// Tokens by attribute: of the person, or of the names in focus.
+    sets: Vec<TokenSet>,
+    /// Given names: main, known-as, aliases, middle.
+    given: TokenSet,
+    /// The whole family name, then its parts and aliases.
+    family: TokenSet,
+    foci: Vec<Focus>,
+    salt_input: Vec<u8>,
+    skeletons: [Vec<u8>; 2],
+    slots: Vec<u8>,
+    filled: Vec<Option<u32>>,
+    flips: Vec<u16>,
+    order: Vec<usize>,
+    seen: Vec<u64>,
+}
+
+impl Worker {
+    /// Keyed hashers: per hash domain, per view (salts), of the agency (noise).
+    pub(super) fn new(
+        plan: &Plan,
+        domains: Vec<blake3::Hasher>,
+        salts: Vec<blake3::Hasher>,
+        noise: blake3::Hasher,
+    ) -> Self {
+        Self {
+            positions: Positions::new(domains),
+            salts,
+            noise,
+            sets: plan.attributes.iter().map(|_| TokenSet::default()).collect(),
+            given: TokenSet::default(),
+            family: TokenSet::default(),
+            foci: Vec::new(),
+            salt_input: Vec::new(),
+            skeletons: [Vec::new(), Vec::new()],
+            slots: Vec::new(),
+            filled: Vec::new(),
+            flips: Vec::new(),
+            order: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Appends the slots of one person to the batch's columns (refs, presence, exact tokens and payload
+    /// are the caller's).
+    pub(super) fn encode(&mut self, plan: &Plan, person: &Person, out: &mut EncodingBatch) {
+        for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
+            person_tokens(attribute.reads, attribute.text.as_deref(), attribute.rule, person, set);
+        }
+        self.list_names(person);
+        let mut noise = self.start_noise(plan, person);
+        self.draw_permanent(plan, &mut noise);
+        let (mut column, mut flip) = (0, 0);
+        for (number, view) in plan.views.iter().enumerate() {
+            self.fill_view(plan, number, view, person);
+            self.fill_empty(plan, view, &mut noise);
+            for k in 0..view.slots {
+                // The order within a view is permuted, so a slot's place says nothing of its name.
+                let from = self.order[column + k];
+                let slot = &mut self.slots[from * view.slot_bytes..(from + 1) * view.slot_bytes];
+                for at in &self.flips[flip..flip + view.flips] {
+                    slot[usize::from(*at) / 8] ^= 1 << (at % 8);
+                }
+                flip += view.flips;
+                let target = &mut out.slots[column + k];
+                target.filters.extend_from_slice(slot);
+                if let (Some(tags), Some(bits)) = (&mut target.tags, view.tag) {
+                    tags.push(self.filled[from].unwrap_or_default() & bits.max_value());
+                }
+            }
+            column += view.slots;
+        }
+    }
+
+    fn list_names(&mut self, person: &Person) {
+        self.given.clear();
+        self.family.clear();
+        for name in &person.given {
+            push_new(&mut self.given, &name.parts, 0);
+        }
+        for (at, name) in person.family.iter().enumerate() {
+            if at == 0 {
+                push_new(&mut self.family, &name.parts, 0);
+            }
+            let long = |part: &&String| part.len() >= PART_LETTERS_MIN;
+            if name.parts.len() > 1 && name.parts.iter().any(|part| long(&part)) {
+                for part in name.parts.iter().filter(long) {
+                    push_new(&mut self.family, std::slice::from_ref(part), 1);
+                }
+            } else {
+                push_new(&mut self.family, &name.parts, 1);
+            }
+        }
+    }
+
+    fn list_foci(&mut self, rule: FocusRule) {
+        let main = (!self.given.is_empty()).then_some(0);
+        let whole = (!self.family.is_empty()).then_some(0);
+        let parts = 1..self.family.len();
+        let further = 1..self.given.len();
+        self.foci.clear();
+        match rule {
+            FocusRule::Record => self.foci.push(Focus { given: main, family: whole, by_given: true }),
+            FocusRule::Name => {
+                if main.is_some() {
+                    self.foci.push(Focus { given: main, family: whole, by_given: true });
+                }
+                let by_part = |p| Focus { given: main, family: Some(p), by_given: false };
+                self.foci.extend(parts.map(by_part));
+                let by_given = |g| Focus { given: Some(g), family: whole, by_given: true };
+                self.foci.extend(further.map(by_given));
+            }
+            FocusRule::Pair if main.is_some() => {
+                let by_part = |p| Focus { given: main, family: Some(p), by_given: true };
+                self.foci.extend(parts.map(by_part));
+                if whole.is_some() {
+                    let by_given = |g| Focus { given: Some(g), family: Some(1), by_given: true };
+                    self.foci.extend(further.map(by_given));
+                }
+            }
+            FocusRule::Pair => {}
+        }
+    }
+
+    fn fill_view(&mut self, plan: &Plan, number: usize, view: &ViewPlan, person: &Person) {
+        self.slots.clear();
+        self.slots.resize(view.slots * view.slot_bytes, 0);
+        self.filled.clear();
+        self.list_foci(view.focus);
+        for at in 0..self.foci.len() {
+            if self.filled.len() == view.slots {
+                break;
+            }
+            let focus = self.foci[at];
+            if let Some(salt) = self.salt(number, view, focus, person) {
+                self.focus_tokens(plan, focus);
+                self.fill_slot(plan, view, &salt, self.filled.len());
+                self.filled.push(Some(salt.tag));
+            }
+        }
+        self.filled.resize(view.slots, None);
+    }
+
+    fn focus_tokens(&mut self, plan: &Plan, focus: Focus) {
+        for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
+            let (names, chosen) = match attribute.reads {
+                Source::Given => (&self.given, focus.given),
+                Source::Family => (&self.family, focus.family),
+                _ => continue,
+            };
+            let name = chosen.map_or(&b""[..], |at| names.at(at));
+            // Normalised names are ASCII.
+            text_tokens(attribute.rule, std::str::from_utf8(name).unwrap_or_default(), set);
+        }
+    }
+
+    fn fill_slot(&mut self, plan: &Plan, view: &ViewPlan, salt: &Salt, slot: usize) {
+        let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
+        for segment in &view.segments {
+            let target = Target { start: segment.start, bits: segment.bits, salt: &salt.bytes[..salt.len] };
+            for (attribute, budget) in &segment.parts {
+                let set = &self.sets[*attribute];
+                let domain = plan.attributes[*attribute].domain;
+                for (token, count) in shares(*budget, set.len()).enumerate() {
+                    self.positions.insert(domain, target, set.at(token), count, view.cached, slot);
+                }
+            }
+        }
+    }
+
+    /// The salt of a slot: 16 bytes of keyed BLAKE3 over the length-prefixed values, then 4 of tag.
+    fn salt(&mut self, number: usize, view: &ViewPlan, focus: Focus, person: &Person) -> Option<Salt> {
+        if view.salt.is_empty() {
+            return Some(Salt { bytes: [0; 16], len: 0, tag: 0 });
+        }
+        self.salt_input.clear();
+        for part in &view.salt {
+            let before = self.salt_input.len();
+            if self.push_salt_part(*part, focus, person).is_none() {
+                self.salt_input.truncate(before);
+                match view.missing_salt {
+                    MissingSalt::Drop => return None,
+                    MissingSalt::Blank => push_value(&mut self.salt_input, b""),
+                }
+            }
+        }
+        let hasher = &mut self.salts[number];
+        hasher.reset();
+        hasher.update(&self.salt_input);
+        let mut words = Words::new(hasher.finalize_xof());
+        let mut bytes = [0; 16];
+        for chunk in bytes.chunks_exact_mut(4) {
+            chunk.copy_from_slice(&words.next().to_le_bytes());
+        }
+        Some(Salt { bytes, len: 16, tag: words.next() })
+    }
+
+    fn push_salt_part(&mut self, part: SaltPart, focus: Focus, person: &Person) -> Option<()> {
+        let date = person.date_of_birth;
+        let given = focus.given.map(|at| self.given.at(at));
+        let family = focus.family.map(|at| self.family.at(at));
+        let (chosen, other) = if focus.by_given { (given, family) } else { (family, given) };
+        let [one, two] = &mut self.skeletons;
+        let out = &mut self.salt_input;
+        match part {
+            SaltPart::Year => push_value(out, &digits4(date?.year)),
+            SaltPart::Month => push_value(out, &digits2(date?.month)),
+            SaltPart::DayMonth => {
+                let (day, month) = (date?.day, date?.month);
+                push_value(out, &digits2(day.min(month)));
+                push_value(out, &digits2(day.max(month)));
+            }
+            SaltPart::Date => {
+                push_value(out, &digits4(date?.year));
+                push_value(out, &digits2(date?.month));
+                push_value(out, &digits2(date?.day));
+            }
+            SaltPart::NameSkeleton => push_skeleton(out, chosen?, one)?,
+            SaltPart::GivenSkeleton => push_skeleton(out, given?, one)?,
+            SaltPart::FamilySkeleton => push_skeleton(out, family?, one)?,
+            SaltPart::OtherInitial => push_value(out, &other?[..1]),
+            SaltPart::GivenPrefix => push_value(out, prefix(given?)),
+            SaltPart::PairPrefix => {
+                let (a, b) = (prefix(given?), prefix(family?));
+                push_value(out, a.min(b));
+                push_value(out, a.max(b));
+            }
+            SaltPart::PairSkeleton => {
+                skeleton(given?, one);
+                skeleton(family?, two);
+                if one.is_empty() || two.is_empty() {
+                    return None;
+                }
+                push_value(out, one.as_slice().min(two));
+                push_value(out, one.as_slice().max(two));
+            }
+            SaltPart::Place => match (&person.postcode, &person.address) {
+                (Some(postcode), _) => push_value(out, postcode.full.as_bytes()),
+                (None, Some(address)) if !address.is_empty() => push_value(out, address.as_bytes()),
+                _ => return None,
+            },
+            SaltPart::Sector => push_value(out, person.postcode.as_ref()?.sector.as_bytes()),
+        }
+        Some(())
+    }
+
+    fn start_noise(&mut self, plan: &Plan, person: &Person) -> Option<Words> {
+        let needed = plan.filler || plan.views.iter().any(|v| v.flips > 0 || v.slots > 1 || v.tag.is_some());
+        needed.then(|| {
+            self.noise.reset();
+            self.noise.update(person.local_id.as_bytes());
+            Words::new(self.noise.finalize_xof())
+        })
+    }
+
+    /// Flips and slot orders of all views, drawn first so that they depend on the record's id alone and
+    /// stay the same whatever else about it changes.
+    fn draw_permanent(&mut self, plan: &Plan, noise: &mut Option<Words>) {
+        self.flips.clear();
+        self.order.clear();
+        for view in &plan.views {
+            let first = self.order.len();
+            self.order.extend(0..view.slots);
+            let Some(noise) = noise else { continue };
+            for _ in 0..view.slots {
+                let bits = view.slot_bytes as u32 * 8;
+                let take = |at| self.flips.push(at as u16);
+                distinct(bits, view.flips, || noise.next(), &mut self.seen, take);
+            }
+            for left in (2..=view.slots).rev() {
+                let chosen = noise.below(left as u32) as usize;
+                self.order.swap(first + left - 1, first + chosen);
+            }
+        }
+    }
+
+    /// Empty slots get what a record with another salt would have: as many insertions as this record's
+    /// own tokens make, at random, and a random tag.
+    fn fill_empty(&mut self, plan: &Plan, view: &ViewPlan, noise: &mut Option<Words>) {
+        let Some(noise) = noise else { return };
+        let mut focused = false;
+        for slot in 0..view.slots {
+            if self.filled[slot].is_some() {
+                continue;
+            }
+            if plan.filler {
+                if !focused {
+                    let main = (!self.given.is_empty()).then_some(0);
+                    let whole = (!self.family.is_empty()).then_some(0);
+                    self.focus_tokens(plan, Focus { given: main, family: whole, by_given: true });
+                    focused = true;
+                }
+                for segment in &view.segments {
+                    self.fill_segment(view, segment, slot, noise);
+                }
+            }
+            self.filled[slot] = Some(noise.next());
+        }
+    }
+
+    fn fill_segment(&mut self, view: &ViewPlan, segment: &SegmentPlan, slot: usize, noise: &mut Words) {
+        let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
+        for (attribute, budget) in &segment.parts {
+            for count in shares(*budget, self.sets[*attribute].len()) {
+                let take = |at| set_bit(slot, segment.start + at);
+                distinct(segment.bits, count, || noise.next(), &mut self.seen, take);
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.salts.iter_mut().for_each(Zeroize::zeroize);
+        self.noise.zeroize();
+        self.salt_input.zeroize();
+        self.slots.zeroize();
+    }
+}
+
+/// A budget over n tokens in order: floor(b / n) each, the first b mod n one more.
+fn shares(budget: usize, tokens: usize) -> impl Iterator<Item = usize> {
+    let (each, more) = (budget.checked_div(tokens).unwrap_or(0), budget.checked_rem(tokens).unwrap_or(0));
+    (0..tokens).map(move |token| each + usize::from(token < more))
+}
+
+/// Adds a name unless the list has it from position `from` on.
+fn push_new(list: &mut TokenSet, parts: &[String], from: usize) {
+    let mut name: [&[u8]; 8] = [b""; 8];
+    let used = parts.len().min(name.len());
+    for (slot, part) in name.iter_mut().zip(parts) {
+        *slot = part.as_bytes();
+    }
+    list.push(&name[..used]);
+    let last = list.len() - 1;
+    if list.at(last).is_empty() || (from..last).any(|at| list.at(at) == list.at(last)) {
+        list.pop();
+    }
+}
+
+fn push_value(out: &mut Vec<u8>, value: &[u8]) {
+    out.extend_from_slice(&length_prefix(value));
+    out.extend_from_slice(value);
+}
+
+fn push_skeleton(out: &mut Vec<u8>, name: &[u8], scratch: &mut Vec<u8>) -> Option<()> {
+    skeleton(name, scratch);
+    (!scratch.is_empty()).then(|| push_value(out, scratch))
+}
+
+/// The first three letters.
+fn prefix(name: &[u8]) -> &[u8] {
+    &name[..name.len().min(3)]
+}

@@ -2,13 +2,18 @@
 //!
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
+pub mod check;
 pub mod client;
 pub mod encoder;
 mod filter;
 pub mod key;
 pub mod keyfile;
+pub mod mapping;
 pub mod names;
+pub mod normalise;
 mod plan;
+pub mod propose;
+pub mod reader;
 pub mod record;
 pub mod schema;
 pub mod submit;

@@ -76,6 +76,18 @@ impl Exec<'_> {
     }
 }
 
+impl Exec<'_> {
+    /// `work(i, chunk i of words)` for each chunk of `len` words.
+    pub(super) fn fill(&self, words: &mut [u64], len: usize, work: impl Fn(usize, &mut [u64]) + Sync + Send) {
+        match self {
+            Self::Serial => words.chunks_mut(len).enumerate().for_each(|(i, chunk)| work(i, chunk)),
+            Self::Pool(pool) => pool.install(|| {
+                words.par_chunks_mut(len).enumerate().for_each(|(i, chunk)| work(i, chunk));
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

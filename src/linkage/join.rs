@@ -5,11 +5,13 @@
 use super::arena::FilterTable;
 use super::exec::{Control, Exec};
 use super::kernel::{self, KernelLevel};
-use super::pairs::{Hit, Pairs, keep_best};
+use super::pairs::{Pairs, keep_best};
+use super::sketch::BLOCK;
+use super::tiles::{Rows, Shape, Task};
 use crate::wire::Threshold;
 
-/// Candidate pairs a join may keep unless told otherwise: 1 GB of memory at 10 bytes a pair.
-pub const PAIRS_MAX_DEFAULT: u64 = 100_000_000;
+/// Candidate pairs a join may keep unless told otherwise (about 1.2 GB at the peak).
+pub const PAIRS_MAX_DEFAULT: u64 = 50_000_000;
 
 /// How to join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +178,9 @@ pub fn ones(table: &FilterTable) -> Vec<u16> {
 
 /// All pairs (row of `a`, row of `b`) that pass `threshold`.
 ///
+/// With `top_k` a pair stays when it is among the best k of its row of `a` and, of those, among the best k of
+/// its row of `b` (higher score first, then the smaller partner).
+///
 /// # Errors
 /// [`JoinError`] for tables that cannot be compared, too many pairs, or cancellation.
 pub fn join(
@@ -188,45 +193,28 @@ pub fn join(
 ) -> Result<Joined, JoinError> {
     check(a, b, options)?;
     let (ones_a, ones_b) = (ones(a), ones(b));
-    let mut hits = Vec::new();
-    let _ = exec;
-    control.plan(a.rows() as u64 * b.rows() as u64);
-    kernel::scalar::join(a, b, threshold, |row_a, row_b, common| {
-        hits.push(Hit { a: row_a, b: row_b, common });
-    });
-    control.advance(a.rows() as u64 * b.rows() as u64)?;
-    finish(hits, threshold, options, &ones_a, &ones_b)
-}
-
-fn finish(
-    mut hits: Vec<Hit>,
-    threshold: Threshold,
-    options: &JoinOptions,
-    ones_a: &[u16],
-    ones_b: &[u16],
-) -> Result<Joined, JoinError> {
-    let mut pairs_dropped = 0;
-    if let Some(k) = options.top_k {
-        pairs_dropped += keep_best(&mut hits, k, ones_a, ones_b);
-        hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-        pairs_dropped += keep_best(&mut hits, k, ones_b, ones_a);
-        hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-    }
-    if hits.len() as u64 > options.pairs_max {
-        return Err(JoinError::TooManyPairs { pairs_max: options.pairs_max, threshold });
-    }
-    let compared = ones_a.len() as u64 * ones_b.len() as u64;
-    let stats = JoinStats {
-        level: options.level,
-        pairs_compared: compared,
-        pairs_verified: compared,
-        planes: 0,
-        recall_expected: 1.0,
+    let swapped = options.top_k.is_none() && a.rows() < b.rows() && a.rows() >= BLOCK;
+    let tables = [Rows { table: a, ones: &ones_a }, Rows { table: b, ones: &ones_b }];
+    let task = Task {
+        tables,
+        shape: if swapped { Shape::Swapped } else { Shape::Whole },
+        threshold,
+        options,
+        control,
     };
-    Ok(Joined { pairs: Pairs::from_hits(vec![hits]), pairs_dropped, stats })
+    let mut found = task.run(exec)?;
+    if let Some(k) = options.top_k {
+        found.dropped += keep_best(&mut found.hits, k, &ones_a, &ones_b);
+        found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+        found.dropped += keep_best(&mut found.hits, k, &ones_b, &ones_a);
+        found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+    }
+    task.finish(found)
 }
 
 /// All pairs of different rows a < b of one table that pass: de-duplication.
+///
+/// With `top_k` a pair stays when it is among the best k of both its rows.
 ///
 /// # Errors
 /// As [`join`].
@@ -237,9 +225,22 @@ pub fn self_join(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Joined, JoinError> {
-    let mut joined = join(a, a, threshold, options, exec, control)?;
-    joined.pairs = joined.pairs.iter().filter(|(a, b, _)| a < b).collect();
-    Ok(joined)
+    check(a, a, options)?;
+    let ones = ones(a);
+    let rows = Rows { table: a, ones: &ones };
+    let shape = if options.top_k.is_some() { Shape::Mirror } else { Shape::Triangle };
+    let task = Task { tables: [rows, rows], shape, threshold, options, control };
+    let mut found = task.run(exec)?;
+    if let Some(k) = options.top_k {
+        let directed = found.hits.len() as u64 + found.dropped;
+        keep_best(&mut found.hits, k, &ones, &ones);
+        found.hits.iter_mut().filter(|hit| hit.a > hit.b).for_each(|hit| *hit = hit.swapped());
+        found.hits.sort_unstable_by_key(|hit| hit.key());
+        found.hits =
+            found.hits.chunk_by(|x, y| x == y).filter(|run| run.len() == 2).map(|run| run[0]).collect();
+        found.dropped = directed / 2 - found.hits.len() as u64;
+    }
+    task.finish(found)
 }
 
 pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> Result<(), JoinError> {
@@ -267,4 +268,201 @@ pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> 
         return Err(JoinError::Level(options.level));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linkage::made_up::{Dice, noisy_copy, random, stacked};
+    use proptest::prelude::*;
+
+    fn options(level: KernelLevel) -> JoinOptions {
+        JoinOptions { level, ..JoinOptions::default() }
+    }
+    fn run(a: &FilterTable, b: &FilterTable, threshold: Threshold, options: &JoinOptions) -> Joined {
+        join(a, b, threshold, options, Exec::Serial, &Control::new()).unwrap()
+    }
+    fn threshold(text: &str) -> Threshold {
+        text.parse().unwrap()
+    }
+
+    /// What this processor must run, found without `KernelLevel`.
+    fn expected_levels() -> Vec<KernelLevel> {
+        let mut levels = vec![KernelLevel::Scalar, KernelLevel::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                levels.push(KernelLevel::Avx2);
+            }
+            if is_x86_feature_detected!("avx512vpopcntdq") && is_x86_feature_detected!("avx512bw") {
+                levels.push(KernelLevel::Avx512);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        levels.push(KernelLevel::Neon);
+        levels
+    }
+
+    /// Random, skewed, empty, full and duplicate rows; sizes off every boundary.
+    fn mixture(seed: u64, rows: usize, words: usize) -> (FilterTable, FilterTable) {
+        let mut dice = Dice::new(seed);
+        let base = random(&mut dice, rows, words, 2);
+        let (thin, thick) = (random(&mut dice, 7, words, 1), random(&mut dice, 7, words, 3));
+        let special =
+            FilterTable::new([vec![0; words], vec![u64::MAX; words], vec![1; words]].concat(), words);
+        let flips = words * 64 / 3;
+        let a = stacked(&[&base, &thin, &special, &thick, &special]);
+        let b = stacked(&[
+            &noisy_copy(&mut dice, &a, rows, flips),
+            &special,
+            &base,
+            &noisy_copy(&mut dice, &thin, 9, flips),
+        ]);
+        (a, b)
+    }
+
+    #[test]
+    fn every_kernel_of_this_machine_equals_the_scalar_reference() {
+        let levels = expected_levels();
+        for (rows, words) in
+            [(1, 1), (70, 2), (129, 3), (511, 4), (530, 8), (301, 16), (90, 32), (40, 64), (9, 256)]
+        {
+            let (a, b) = mixture(rows as u64, rows, words);
+            for t in ["0.35", "0.6", "0.8", "0.95", "1"].map(threshold) {
+                let truth = run(&a, &b, t, &options(KernelLevel::Scalar));
+                assert!(!truth.pairs.is_empty());
+                for level in &levels {
+                    let joined = run(&a, &b, t, &options(*level));
+                    assert_eq!(joined.stats.level, *level);
+                    assert_eq!(joined.stats.planes > 0, *level != KernelLevel::Scalar, "the sketch ran");
+                    assert!(joined.pairs == truth.pairs, "{level} {words} words {rows} rows {t}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_levels_of_the_processor_are_offered() {
+        let offered: Vec<KernelLevel> = KernelLevel::available().collect();
+        assert_eq!(offered, expected_levels());
+        assert_eq!(KernelLevel::detect(), *expected_levels().last().unwrap());
+        for level in KernelLevel::ALL {
+            assert_eq!(level.to_string().parse(), Ok(level));
+            if !offered.contains(&level) {
+                let table = FilterTable::new(vec![1], 1);
+                let refused =
+                    join(&table, &table, threshold("0.8"), &options(level), Exec::Serial, &Control::new());
+                assert_eq!(refused, Err(JoinError::Level(level)));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// Pairs sit exactly at, one bit under and one bit over the bound.
+        #[test]
+        fn no_qualifying_pair_is_ever_lost(seed in any::<u64>(), rows in 1usize..700, words in 1usize..9, percent in 30u32..=100) {
+            let mut dice = Dice::new(seed);
+            let t = Threshold::new(percent, 100).unwrap();
+            let a = random(&mut dice, rows, words, 1 + (seed % 3) as u8);
+            let mut near = Vec::new();
+            for row in 0..rows {
+                let mut copy = a.row(row).to_vec();
+                let total = 2 * a.row(row).iter().map(|w| w.count_ones()).sum::<u32>();
+                let flips = super::super::sketch::bound(t, total) as usize + dice.below(3);
+                for _ in 0..flips.saturating_sub(1) {
+                    let bit = dice.below(64 * words);
+                    copy[bit / 64] ^= 1 << (bit % 64);
+                }
+                near.extend(copy);
+            }
+            let b = FilterTable::new(near, words);
+            prop_assume!(b.words().iter().any(|w| *w != 0) && a.words().iter().any(|w| *w != 0));
+            let truth = run(&a, &b, t, &options(KernelLevel::Scalar));
+            for level in KernelLevel::available() {
+                prop_assert_eq!(&run(&a, &b, t, &options(level)).pairs, &truth.pairs);
+            }
+        }
+    }
+
+    #[test]
+    fn pool_and_serial_self_join_and_join_agree() {
+        let mut dice = Dice::new(5);
+        let base = random(&mut dice, 900, 8, 2);
+        let a = stacked(&[&base, &noisy_copy(&mut dice, &base, 900, 120)]);
+        let t = threshold("0.75");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for top_k in [None, Some(1), Some(2)] {
+            let options = JoinOptions { top_k, ..JoinOptions::default() };
+            let serial = run(&a, &base, t, &options);
+            let parallel = join(&a, &base, t, &options, Exec::Pool(&pool), &Control::new()).unwrap();
+            assert!(serial == parallel && !serial.pairs.is_empty());
+            assert_eq!(serial.pairs_dropped > 0, top_k.is_some());
+            let one = self_join(&a, t, &options, Exec::Serial, &Control::new()).unwrap();
+            let two = self_join(&a, t, &options, Exec::Pool(&pool), &Control::new()).unwrap();
+            assert!(one == two);
+            let scalar = JoinOptions { level: KernelLevel::Scalar, ..options };
+            let truth = self_join(&a, t, &scalar, Exec::Serial, &Control::new()).unwrap();
+            assert!(one.pairs == truth.pairs && one.pairs_dropped == truth.pairs_dropped, "{top_k:?}");
+            if top_k.is_none() {
+                let both = run(&a, &a, t, &options).pairs;
+                assert_eq!(one.pairs, both.iter().filter(|(x, y, _)| x < y).collect());
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_partners_stay_and_the_rest_is_counted() {
+        let words = |n: u32| u64::MAX >> (64 - n);
+        let a = FilterTable::new(vec![words(60)], 1);
+        let b = FilterTable::new(vec![words(50), words(60), words(59)], 1);
+        let options = JoinOptions { top_k: Some(2), ..JoinOptions::default() };
+        let joined = run(&a, &b, threshold("0.5"), &options);
+        assert_eq!(joined.pairs.iter().collect::<Vec<_>>(), [(0, 1, 60), (0, 2, 59)]);
+        assert_eq!(joined.pairs_dropped, 1);
+    }
+
+    #[test]
+    fn too_many_pairs_stop_the_join_with_advice() {
+        let a = FilterTable::new(vec![3; 3000], 1);
+        let options = JoinOptions { pairs_max: 1000, ..JoinOptions::default() };
+        let refused = join(&a, &a, threshold("0.8"), &options, Exec::Serial, &Control::new()).unwrap_err();
+        assert!(matches!(refused, JoinError::TooManyPairs { pairs_max: 1000, .. }));
+        assert!(refused.to_string().contains("raise the threshold"));
+        let options = JoinOptions { top_k: Some(1), pairs_max: 5000, ..options };
+        assert_eq!(
+            run(&a, &a, threshold("0.8"), &options).pairs.len(),
+            1,
+            "one partner a record of either side"
+        );
+    }
+
+    #[test]
+    fn bad_tables_are_refused_by_name() {
+        let (one, two) = (FilterTable::new(vec![1], 1), FilterTable::new(vec![1, 1], 2));
+        let (none, empty) = (FilterTable::new(vec![], 1), FilterTable::new(vec![0; 3], 1));
+        let long = FilterTable::new(vec![1; 257], 257);
+        let t = threshold("0.8");
+        let refusal = |a: &FilterTable, b: &FilterTable, options: &JoinOptions| {
+            join(a, b, t, options, Exec::Serial, &Control::new()).unwrap_err()
+        };
+        let usual = JoinOptions::default();
+        assert_eq!(refusal(&one, &two, &usual), JoinError::Lengths { a_bits: 64, b_bits: 128 });
+        assert_eq!(refusal(&one, &none, &usual), JoinError::NoRows { side: Side::B });
+        assert_eq!(refusal(&empty, &one, &usual), JoinError::AllEmpty { side: Side::A });
+        assert_eq!(refusal(&long, &long, &usual), JoinError::Bits { bits: 64 * 257 });
+        let none_kept = JoinOptions { top_k: Some(0), ..usual };
+        assert!(matches!(refusal(&one, &one, &none_kept), JoinError::Option { name: "top_k", .. }));
+    }
+
+    #[test]
+    fn a_cancelled_join_stops_and_progress_ends_at_the_total() {
+        let a = random(&mut Dice::new(1), 1500, 4, 2);
+        let control = Control::new();
+        join(&a, &a, threshold("0.9"), &JoinOptions::default(), Exec::Serial, &control).unwrap();
+        assert_eq!((control.pairs_done(), control.pairs_total()), (1500 * 1500, 1500 * 1500));
+        control.cancel();
+        let stopped = join(&a, &a, threshold("0.9"), &JoinOptions::default(), Exec::Serial, &control);
+        assert_eq!(stopped, Err(JoinError::Cancelled));
+    }
 }

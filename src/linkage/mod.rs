@@ -15,8 +15,12 @@ pub mod evidence;
 pub mod exec;
 pub mod groups;
 pub mod join;
-#[allow(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
+#[expect(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
 pub mod kernel;
+#[cfg(test)]
+mod made_up;
 pub mod nearest;
 pub mod pairs;
 pub mod run;
+mod sketch;
+mod tiles;

@@ -2,7 +2,17 @@
 //!
 //! May see: words and counts. Must not see: refs, agencies, anything that is not a bit.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
 pub(crate) mod scalar;
+
+pub(crate) use lanes::{PLANE_WORDS, UNIT_GROUPS, UNIT_WORDS};
 
 use std::fmt;
 use std::str::FromStr;
@@ -86,6 +96,130 @@ impl FromStr for KernelLevel {
 
 /// Set bits of each row of `words_per_row` words.
 pub(crate) fn ones(words: &[u64], words_per_row: usize) -> Vec<u16> {
-    let count = |row: &[u64]| row.iter().map(|word| word.count_ones()).sum::<u32>();
-    words.chunks_exact(words_per_row).map(|row| count(row) as u16).collect()
+    let level = KernelLevel::detect();
+    words.chunks_exact(words_per_row).map(|row| common(level, row, row) as u16).collect()
+}
+
+/// Common bits of two rows of one length.
+///
+/// # Panics
+/// When the lengths differ, or this machine cannot run `level`.
+#[inline]
+pub(crate) fn common(level: KernelLevel, a: &[u64], b: &[u64]) -> u32 {
+    assert!(a.len() == b.len(), "rows of one length");
+    match level {
+        KernelLevel::Scalar => scalar::common(a, b),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the guard saw the instruction set.
+        KernelLevel::Avx2 if level.is_available() => unsafe { avx2::common(a, b) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        KernelLevel::Avx512 if level.is_available() => unsafe { avx512::common(a, b) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        KernelLevel::Neon if level.is_available() => unsafe { neon::common(a, b) },
+        _ => portable::common(a, b),
+    }
+}
+
+/// One byte a group, row and unit: which of the group's four planes to pick. The private field is the proof that
+/// every byte is 0, 64, 128 or 192.
+#[derive(Clone, Default)]
+pub(crate) struct Selectors(Vec<u8>);
+
+impl Selectors {
+    /// Room for `units` units.
+    pub(crate) fn with_capacity(units: usize) -> Self {
+        Self(Vec::with_capacity(units * UNIT_GROUPS))
+    }
+    /// The selectors of one unit: group g picks by bits g and 32 + g of `word`.
+    pub(crate) fn push_unit(&mut self, word: u64) {
+        for byte in 0..4 {
+            let (low, high) = (word >> (8 * byte) & 255, word >> (32 + 8 * byte) & 255);
+            let eight = SPREAD[low as usize] | SPREAD[high as usize] << 1;
+            self.0.extend_from_slice(&eight.to_le_bytes());
+        }
+    }
+}
+
+/// Bit i of the index as bit 6 of byte i.
+static SPREAD: [u64; 256] = {
+    let mut spread = [0u64; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            spread[byte] |= (byte as u64 >> bit & 1) << (8 * bit + 6);
+            bit += 1;
+        }
+        byte += 1;
+    }
+    spread
+};
+
+/// Bits of the counters that hold `count_max`: one of the widths the kernels are built for.
+pub(crate) fn counter_bits(count_max: u32) -> u32 {
+    match count_max {
+        0..512 => 9,
+        512..2048 => 11,
+        _ => 16,
+    }
+}
+
+/// Sweeps the selector rows `rows` over one block of 512 records; the row's eight words in `over` get a bit
+/// set where `start[row]` plus the number of picked planes with the record's bit reaches `2^counter_bits`.
+///
+/// `planes` is a whole number of units ([`UNIT_WORDS`] words each); `start` and `over` (eight words a row) begin at
+/// the first of `rows`. `counter_bits` comes from [`counter_bits`] and holds the number of planes and every start.
+///
+/// # Panics
+/// When a length does not fit the others, or this machine cannot run `level`.
+pub(crate) fn sweep(
+    level: KernelLevel,
+    counter_bits: u32,
+    planes: &[u64],
+    (selectors, rows): (&Selectors, std::ops::Range<usize>),
+    start: &[u32],
+    over: &mut [u64],
+) {
+    let units = planes.len() / UNIT_WORDS;
+    assert!(planes.len() == units * UNIT_WORDS, "whole units only");
+    assert!(start.len() == rows.len(), "one start a row");
+    assert!(over.len() == rows.len() * PLANE_WORDS, "one plane a row");
+    assert!(level.is_available(), "a kernel of this machine");
+    let selectors = &selectors.0[rows.start * units * UNIT_GROUPS..rows.end * units * UNIT_GROUPS];
+    let work = lanes::Sweep {
+        planes: planes.as_ptr(),
+        units,
+        selectors: selectors.as_ptr(),
+        start: start.as_ptr(),
+        over: over.as_mut_ptr(),
+        rows: rows.len(),
+    };
+    // SAFETY: the lengths were checked above, `Selectors` holds multiples of 64 below 256 only, so that each load
+    // stays inside its group; the level is available.
+    unsafe {
+        match counter_bits {
+            9 => dispatch::<4>(level, work),
+            11 => dispatch::<6>(level, work),
+            _ => dispatch::<11>(level, work),
+        }
+    }
+}
+
+/// # Safety
+/// As [`lanes::sweep`] for the instruction set of `level`.
+unsafe fn dispatch<const HIGH: usize>(level: KernelLevel, work: lanes::Sweep) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            KernelLevel::Avx2 => avx2::run::<HIGH>(work),
+            #[cfg(target_arch = "x86_64")]
+            KernelLevel::Avx512 => avx512::run::<HIGH>(work),
+            #[cfg(target_arch = "aarch64")]
+            KernelLevel::Neon => neon::run::<HIGH>(work),
+            _ => portable::run::<HIGH>(work),
+        }
+    }
 }

@@ -93,7 +93,7 @@ def zipf(names, offset, power):
 def english_families():
     """Faker's own percentages for its 500 British names, then a long tail of rarer ones."""
     head = provider("en_GB").last_names
-    scale = 1.25 * MILLION / 100  # the list is of adults of all origins: within British families each weighs more
+    scale = 1.45 * MILLION / 100  # the list is of adults of all origins: within British families each weighs more
     rows = [(n, round(w * scale)) for n, w in sorted(head.items(), key=lambda kv: (-kv[1], kv[0]))]
     built = [a + b for a in STEMS for b in SUFFIXES if a[-1] != b[0]]
     tail = names_of("en", "last_names") + names_of("en_NZ", "last_names")[:350]
@@ -155,7 +155,7 @@ def name_rows():
     for origin, heads in GIVEN_HEADS.items():
         for sex in "mf":
             names = unique(heads[sex].split() + given_tails(origin, sex), 1600)
-            offset, power = (22, 1.05) if origin == "english" else (5, 0.95)
+            offset, power = (17, 1.1) if origin == "english" else (5, 0.95)
             rows += [(origin, sex, n, w) for n, w in zipf(names, offset, power)]
         if origin == "english":
             rows += [(origin, "s", n, w) for n, w in english_families()]

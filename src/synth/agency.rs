@@ -2,7 +2,7 @@
 //!
 //! May see: nothing but its own constants. The column roles are named as an agency's column map names fields.
 
-use super::Sex;
+use super::{Day, Sex};
 
 /// A kind of agency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ pub enum ColumnRole {
     Middle,
     /// Preferred name.
     KnownAs,
+    /// Given and family name by which the child is or was also known.
+    Alias,
     /// Family name.
     Family,
     /// Date of birth.
@@ -72,21 +74,22 @@ pub enum ColumnRole {
 }
 
 impl ColumnRole {
-    /// The kind of field in a schema (`given-name`); none for columns that no schema reads.
+    /// The field's name in a column mapping (`given_name`); none for columns that no schema reads.
     #[must_use]
-    pub fn field_kind(self) -> Option<&'static str> {
+    pub fn field(self) -> Option<&'static str> {
         Some(match self {
-            Self::LocalId => "local-id",
-            Self::Given | Self::GivenAndMiddle => "given-name",
-            Self::Middle => "middle-name",
-            Self::KnownAs => "known-as-name",
-            Self::Family => "family-name",
-            Self::Birth => "date-of-birth",
-            Self::BirthEstimated => "date-estimated",
+            Self::LocalId => "record_id",
+            Self::Given | Self::GivenAndMiddle => "given_name",
+            Self::Middle => "middle_names",
+            Self::KnownAs => "known_as_given",
+            Self::Alias => "alias",
+            Self::Family => "family_name",
+            Self::Birth => "date_of_birth",
+            Self::BirthEstimated => "date_estimated",
             Self::Sex => "sex",
             Self::Street => "address",
             Self::Postcode => "postcode",
-            Self::NhsNumber => "nhs-number",
+            Self::NhsNumber => "nhs_number",
             Self::Upn => "upn",
             Self::Team => return None,
         })
@@ -172,7 +175,7 @@ const SOCIAL_CARE: [Column; 13] = [
     column("Surname", R::Family),
     column("Forename", R::Given),
     column("Middle Names", R::Middle),
-    column("AKA", R::KnownAs),
+    column("AKA", R::Alias),
     column("DOB", R::Birth),
     column("DOBEstimated", R::BirthEstimated),
     column("Gender", R::Sex),
@@ -233,6 +236,27 @@ impl AgencyKind {
             Self::YouthJustice => &YOUTH_JUSTICE,
             Self::EarlyYears => &EARLY_YEARS,
         }
+    }
+
+    /// The column mapping of its extract, as TOML: what `--mapping` reads. `today` stands for the day of the extract.
+    #[must_use]
+    pub fn mapping_toml(self, today: Day) -> String {
+        let Day { year, month, day } = today;
+        let mut text = format!(
+            "# Generated extract: {}.\nreference_date = \"{year}-{month:02}-{day:02}\"\n\n[columns]\n",
+            self.name()
+        );
+        for Column { header, role } in self.columns() {
+            let Some(field) = role.field() else { continue };
+            let line = match role {
+                ColumnRole::Birth => {
+                    format!("{field} = {{ column = \"{header}\", format = \"{}\" }}\n", self.date_format())
+                }
+                _ => format!("{field} = \"{header}\"\n"),
+            };
+            text.push_str(&line);
+        }
+        text
     }
 
     /// The strftime pattern of its dates.
@@ -303,5 +327,30 @@ impl AgencyKind {
 impl Style {
     pub(super) fn sex_code(&self, sex: Sex) -> &'static str {
         self.sex[usize::from(sex == Sex::Male)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn columns_differ_within_an_agency_and_mappings_name_them() {
+        let today = Day::new(2026, 9, 1).unwrap();
+        for kind in AgencyKind::ALL {
+            let headers: HashSet<&str> = kind.columns().iter().map(|column| column.header).collect();
+            assert_eq!(headers.len(), kind.columns().len());
+            let parsed: toml::Table = toml::from_str(&kind.mapping_toml(today)).unwrap();
+            let columns = parsed["columns"].as_table().unwrap();
+            let mapped = kind.columns().iter().filter(|column| column.role.field().is_some());
+            assert_eq!(columns.len(), mapped.count());
+            assert_eq!(columns["date_of_birth"]["format"].as_str(), Some(kind.date_format()));
+            for column in kind.columns() {
+                if let Some(field) = column.role.field().filter(|field| *field != "date_of_birth") {
+                    assert_eq!(columns[field].as_str(), Some(column.header));
+                }
+            }
+        }
     }
 }

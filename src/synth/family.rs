@@ -78,6 +78,7 @@ pub(super) struct World {
     nhs: Shuffle,
     upn: Shuffle,
     ids: Shuffle,
+    family_ids: Shuffle,
     authority: u64,
 }
 
@@ -98,6 +99,7 @@ impl World {
             nhs: Shuffle::new(&numbers, ids::NHS_NUMBERS),
             upn: Shuffle::new(&numbers, ids::UPNS),
             ids: Shuffle::new(&numbers, 1 << 40),
+            family_ids: Shuffle::new(&key("families", seed, ""), 1 << 40),
             authority: u64::from(stream.between(201, 900)),
         }
     }
@@ -200,10 +202,10 @@ impl World {
         }
         let middle = stream.chance(550_000).then(|| table.draw(stream)).filter(|name| *name != given);
         let nickname = self.tables.alternative(Alternative::Nickname, given, stream);
-        let known_as = nickname.filter(|_| stream.chance(220_000)).map(str::to_owned);
+        let known_as = nickname.filter(|_| stream.chance(240_000)).map(str::to_owned);
         Person {
             entity_id: String::new(),
-            family_id: format!("F{:010x}", self.ids.of(plan.family)),
+            family_id: format!("F{:010x}", self.family_ids.of(plan.family)),
             twin: false,
             origin: kin.origin.name,
             sex,
@@ -293,7 +295,7 @@ impl Kin {
             _ => origin,
         };
         let draw = |stream: &mut Stream| tables.origins[named].family.draw(stream).to_owned();
-        let first = if named == ENGLISH && stream.chance(95_000) {
+        let first = if named == ENGLISH && stream.chance(115_000) {
             format!("{}-{}", draw(stream), draw(stream))
         } else {
             draw(stream)

@@ -21,6 +21,7 @@ mod places;
 mod record;
 mod rng;
 mod tables;
+mod written;
 
 pub use agency::{AgencyKind, AgencySpec, Column, ColumnRole};
 pub use config::{AGENCIES_MAX, Config, FAMILIES_MAX, Size, SynthError};

@@ -4,7 +4,7 @@
 //! agency's file does not depend on which other agencies there are.
 
 use super::Sex;
-use super::agency::{AgencySpec, Case, ColumnRole, Style};
+use super::agency::AgencySpec;
 use super::day::Day;
 use super::edit;
 use super::event::Event;
@@ -77,10 +77,11 @@ mod rate {
     pub(super) const MOVE_KNOWN: u32 = 600_000;
     pub(super) const ADOPTION_KNOWN: u32 = 650_000;
     pub(super) const FORMER_FAMILY: u32 = 500_000;
+    pub(super) const FORMER_KEPT: u32 = 500_000;
     pub(super) const CARE_KNOWN: u32 = 600_000;
-    pub(super) const HALF_NAME: u32 = 260_000;
-    pub(super) const VARIANT: u32 = 22_000;
-    pub(super) const TRANSLIT: u32 = 50_000;
+    pub(super) const HALF_NAME: u32 = 330_000;
+    pub(super) const VARIANT: u32 = 35_000;
+    pub(super) const TRANSLIT: u32 = 75_000;
     pub(super) const MIDDLE_AS_FIRST: u32 = 16_000;
     pub(super) const SWAPPED: u32 = 8_500;
     pub(super) const TYPO: u32 = 15_500;
@@ -95,19 +96,21 @@ mod rate {
 }
 
 /// A record in the making.
-struct Draft<'a> {
-    given: String,
-    middle: Option<String>,
-    known_as: Option<String>,
-    family: String,
-    birth: Option<Day>,
-    estimated: bool,
-    sex: Option<Sex>,
-    street: &'a str,
-    postcode: String,
-    nhs_number: Option<&'a str>,
-    upn: Option<&'a str>,
-    events: Vec<Event>,
+pub(super) struct Draft<'a> {
+    pub(super) given: String,
+    pub(super) middle: Option<String>,
+    pub(super) known_as: Option<String>,
+    /// A family name of before, where the agency keeps it.
+    pub(super) former_family: Option<&'a str>,
+    pub(super) family: String,
+    pub(super) birth: Option<Day>,
+    pub(super) estimated: bool,
+    pub(super) sex: Option<Sex>,
+    pub(super) street: &'a str,
+    pub(super) postcode: String,
+    pub(super) nhs_number: Option<&'a str>,
+    pub(super) upn: Option<&'a str>,
+    pub(super) events: Vec<Event>,
 }
 
 /// Writes records of one agency.
@@ -192,6 +195,9 @@ impl Writer<'_> {
             family = former;
             events.push(Event::SurnameChange);
         }
+        // Who knows the new name often keeps the old one beside it.
+        let former = child.former_family.as_deref();
+        let former_family = former.filter(|former| former != family && stream.chance(rate::FORMER_KEPT));
         let care = child.care_home.as_ref().filter(|_| stream.chance(rate::CARE_KNOWN));
         if let Some(home) = care {
             (street, postcode) = (&home.street, &home.postcode);
@@ -208,6 +214,7 @@ impl Writer<'_> {
             given: person.given.clone(),
             middle: person.middle.clone().filter(|_| stream.chance(habits.middle_kept)),
             known_as: person.known_as.clone(),
+            former_family,
             family: family.clone(),
             birth: Some(person.birth),
             estimated: false,
@@ -347,75 +354,4 @@ fn wrong_part(born: Day, today: Day, stream: &mut Stream) -> Option<Day> {
         _ => year += 1,
     }
     Day::new(year, month, day).filter(|wrong| *wrong != born && *wrong <= today)
-}
-
-impl Draft<'_> {
-    fn cell(&self, role: ColumnRole, style: &Style, record_id: &str) -> String {
-        let optional = |name: &Option<String>, family| match name {
-            Some(name) => name_as_written(name, style, family),
-            None => String::new(),
-        };
-        match role {
-            ColumnRole::LocalId => record_id.to_owned(),
-            ColumnRole::Given => name_as_written(&self.given, style, false),
-            ColumnRole::GivenAndMiddle => match &self.middle {
-                Some(middle) => name_as_written(&format!("{} {middle}", self.given), style, false),
-                None => name_as_written(&self.given, style, false),
-            },
-            ColumnRole::Middle => optional(&self.middle, false),
-            ColumnRole::KnownAs => optional(&self.known_as, false),
-            ColumnRole::Family => name_as_written(&self.family, style, true),
-            ColumnRole::Birth => self.birth.map(|day| date_as_written(day, style)).unwrap_or_default(),
-            ColumnRole::BirthEstimated => if self.estimated { "Y" } else { "N" }.to_owned(),
-            ColumnRole::Sex => self.sex.map_or("", |sex| style.sex_code(sex)).to_owned(),
-            ColumnRole::Street if style.plain => edit::plain(self.street),
-            ColumnRole::Street => self.street.to_owned(),
-            ColumnRole::Postcode if style.tight_postcode => self.postcode.replace(' ', ""),
-            ColumnRole::Postcode => self.postcode.clone(),
-            ColumnRole::NhsNumber => self.nhs_number.unwrap_or_default().to_owned(),
-            ColumnRole::Upn => self.upn.unwrap_or_default().to_owned(),
-            ColumnRole::Team => {
-                format!("T{}", record_id.len() + record_id.bytes().map(usize::from).sum::<usize>() % 7)
-            }
-        }
-    }
-}
-
-fn name_as_written(name: &str, style: &Style, family: bool) -> String {
-    let mut text = if style.plain { edit::plain(name) } else { name.to_owned() };
-    if style.spaced {
-        text = text.replace('-', " ");
-    }
-    match style.case {
-        Case::Upper => text.to_uppercase(),
-        Case::FamilyUpper if family => text.to_uppercase(),
-        _ => text,
-    }
-}
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/// The few strftime signs that agencies' formats use, written out: formatting is most of the work of a million rows.
-fn date_as_written(date: Day, style: &Style) -> String {
-    let mut out = String::with_capacity(11);
-    let mut signs = style.date.chars();
-    while let Some(sign) = signs.next() {
-        if sign != '%' {
-            out.push(sign);
-            continue;
-        }
-        match signs.next() {
-            Some('Y') => out.push_str(&date.year.to_string()),
-            Some('b') => out.push_str(MONTHS[usize::from(date.month.clamp(1, 12) - 1)]),
-            Some('m') => two_digits(date.month, &mut out),
-            _ => two_digits(date.day, &mut out),
-        }
-    }
-    out
-}
-
-fn two_digits(number: u8, out: &mut String) {
-    out.push(char::from(b'0' + number / 10 % 10));
-    out.push(char::from(b'0' + number % 10));
 }

@@ -1,1 +1,3 @@
 //! SEALED ROOM: the centre. Never sees an identifier or a linkage key.
+
+pub mod policy;

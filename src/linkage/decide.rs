@@ -4,7 +4,7 @@
 //! (runner-up, one-to-one, groups) is settled by [`super::run`].
 
 use super::arena::Dataset;
-use super::evidence::{Evidence, Reader, slot_pairs};
+use super::evidence::{Evidence, Reader, count, joined, slot_pairs};
 use crate::wire::{
     AttributeName, Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons,
     Score, Similarity, Threshold, presence,
@@ -91,6 +91,12 @@ impl Judge {
             Kind::Dice(model) => model.review_at,
             Kind::Evidence { reader, .. } => reader.join_at(view),
         }
+    }
+
+    /// Whether a join finds these two records by any of their slots.
+    #[must_use]
+    pub fn joins(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> bool {
+        joined(left, a, right, b, |view| self.join_at(view))
     }
 
     /// Whether pairs that agree in an exact token only are candidates, too.
@@ -196,10 +202,8 @@ fn judge_dice(
     let scores = views.flat_map(|(ours, theirs)| {
         slot_pairs(ours, a, theirs, b).map(|(row_a, row_b)| {
             let (x, y) = (ours.filters.row(row_a), theirs.filters.row(row_b));
-            let count = |words: &mut dyn Iterator<Item = u64>| words.map(u64::count_ones).sum::<u32>();
-            let common = count(&mut x.iter().zip(y).map(|(x, y)| x & y));
-            let total = count(&mut x.iter().chain(y).copied());
-            (common, total)
+            let (common, set_a, set_b) = count(x, 0, y, 0, ours.filters.bits());
+            (common, set_a + set_b)
         })
     });
     let (common, total) = scores.max_by_key(|(common, total)| {

@@ -103,6 +103,23 @@ impl Reader {
     }
 }
 
+/// Whether some slots of the two records have equal tags and reach `join_at`: what a join finds.
+pub(super) fn joined(
+    left: &Dataset,
+    a: usize,
+    right: &Dataset,
+    b: usize,
+    join_at: impl Fn(usize) -> Threshold,
+) -> bool {
+    left.views.iter().zip(&right.views).enumerate().any(|(view, (ours, theirs))| {
+        slot_pairs(ours, a, theirs, b).any(|(row_a, row_b)| {
+            let (x, y) = (ours.filters.row(row_a), theirs.filters.row(row_b));
+            let (common, set_a, set_b) = count(x, 0, y, 0, ours.filters.bits());
+            join_at(view).passes(common, set_a + set_b)
+        })
+    })
+}
+
 /// The rows of record `a` beside the rows of record `b` that may be compared: equal tags only.
 pub(super) fn slot_pairs<'t>(
     left: &'t ViewTable,
@@ -262,7 +279,7 @@ fn best(slot: &mut Option<Similarity>, similarity: Similarity) {
 }
 
 /// Common set bits and set bits of each side, of `bits` bits from `start_a` of `a` and `start_b` of `b`.
-fn count(a: &[u64], start_a: usize, b: &[u64], start_b: usize, bits: usize) -> (u32, u32, u32) {
+pub(super) fn count(a: &[u64], start_a: usize, b: &[u64], start_b: usize, bits: usize) -> (u32, u32, u32) {
     let (mut common, mut ours, mut theirs) = (0, 0, 0);
     let mut done = 0;
     while done < bits {

@@ -3,11 +3,11 @@
 //! May see: the arena, the joins, the judge. Must not see: other pairs' verdicts.
 
 use super::{LinkOptions, RunError, Truncation};
-use crate::linkage::arena::{Dataset, ViewTable};
+use crate::linkage::arena::Dataset;
 use crate::linkage::blocks::{tagged_join, tagged_self_join};
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::exec::{Control, Exec};
-use crate::linkage::join::{JoinError, JoinOptions, Joined};
+use crate::linkage::join::{JoinError, Joined};
 
 /// Pairs judged between two looks at the cancel flag.
 const CHUNK_PAIRS: usize = 4_096;
@@ -32,8 +32,6 @@ pub struct PairEdges {
     pub agency_a: u16,
     /// Number of the second dataset; equal to the first where one dataset is compared with itself.
     pub agency_b: u16,
-    /// Pairs of records that the joins found.
-    pub candidates: u64,
     /// Judged pairs that reach a band, ascending by (a, b).
     pub edges: Vec<Edge>,
 }
@@ -43,6 +41,8 @@ pub struct PairEdges {
 pub struct Candidates {
     /// Pairs of datasets in the order of their agency ids.
     pub pairs: Vec<PairEdges>,
+    /// Pairs of records that were judged to get here.
+    pub pairs_judged: u64,
     /// What was left out.
     pub truncation: Truncation,
 }
@@ -75,24 +75,15 @@ pub(super) fn find(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Candidates, RunError> {
+    let mut search = Search::new(judge, options, exec, control);
     let mut candidates = Candidates::default();
     for (left, right) in dataset_pairs(datasets, options.deduplicate) {
-        let found = find_between(
-            &datasets[left],
-            (left != right).then_some(&datasets[right]),
-            judge,
-            options,
-            exec,
-            control,
-            &mut candidates.truncation,
-        )?;
-        candidates.pairs.push(PairEdges {
-            agency_a: number(left),
-            agency_b: number(right),
-            candidates: found.0,
-            edges: found.1,
-        });
+        let other = (left != right).then_some(&datasets[right]);
+        let edges = search.between(&datasets[left], other)?;
+        candidates.pairs.push(PairEdges { agency_a: number(left), agency_b: number(right), edges });
     }
+    candidates.pairs_judged = search.pairs_judged;
+    candidates.truncation = search.truncation;
     Ok(candidates)
 }
 
@@ -101,66 +92,105 @@ pub(super) fn number(dataset: usize) -> u16 {
     u16::try_from(dataset).unwrap_or(u16::MAX)
 }
 
-/// Number of candidates and judged pairs between two datasets, or inside `left` where `right` is none.
-pub(super) fn find_between(
-    left: &Dataset,
-    right: Option<&Dataset>,
-    judge: &Judge,
-    options: &LinkOptions,
-    exec: Exec<'_>,
-    control: &Control,
-    truncation: &mut Truncation,
-) -> Result<(u64, Vec<Edge>), RunError> {
-    let mut pairs: Vec<u64> = Vec::new();
-    if !left.is_empty() && right.is_none_or(|right| !right.is_empty()) {
-        for view in 0..left.views.len() {
-            let joined = join_view(view, left, right, judge, &options.join, exec, control)?;
-            let Some(joined) = joined else { continue };
-            truncation.pairs_dropped += joined.pairs_dropped;
-            let slots = u32::try_from(left.views[view].slots).unwrap_or(u32::MAX);
-            pairs.extend(joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)));
-        }
-        for column in (0..left.exact.len()).filter(|column| judge.joins_exact(*column)) {
-            let skipped = join_exact(&left.exact[column], right.map(|r| &r.exact[column][..]), &mut pairs);
-            truncation.exact_values_skipped += skipped;
-        }
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let right = right.unwrap_or(left);
-    let judge_chunk = |chunk: usize| {
-        control.advance(0)?;
-        let from = chunk * CHUNK_PAIRS;
-        let chunk = &pairs[from..pairs.len().min(from + CHUNK_PAIRS)];
-        let edges = chunk.iter().filter_map(|pair| {
-            let (a, b) = unpack(*pair);
-            let verdict = judge.judge(left, a as usize, right, b as usize)?;
-            Some(Edge { a, b, verdict })
-        });
-        Ok(edges.collect::<Vec<_>>())
-    };
-    let chunks: Vec<Vec<Edge>> = exec.map(pairs.len().div_ceil(CHUNK_PAIRS), judge_chunk)?;
-    Ok((pairs.len() as u64, chunks.concat()))
+/// A search for candidates between two datasets at a time, and what it cost so far.
+pub(super) struct Search<'s> {
+    judge: &'s Judge,
+    options: &'s LinkOptions,
+    exec: Exec<'s>,
+    control: &'s Control,
+    pub(super) pairs_judged: u64,
+    pub(super) truncation: Truncation,
 }
 
-/// Joins one view; none where a side has only empty filters in it and the layout has other views.
-fn join_view(
-    view: usize,
-    left: &Dataset,
-    right: Option<&Dataset>,
-    judge: &Judge,
-    options: &JoinOptions,
-    exec: Exec<'_>,
-    control: &Control,
-) -> Result<Option<Joined>, JoinError> {
-    let (ours, at): (&ViewTable, _) = (&left.views[view], judge.join_at(view));
-    let joined = match right {
-        Some(right) => tagged_join(ours, &right.views[view], at, options, exec, control),
-        None => tagged_self_join(ours, at, options, exec, control),
-    };
-    match joined {
-        Err(JoinError::AllEmpty { .. }) if left.views.len() > 1 => Ok(None),
-        joined => joined.map(Some),
+impl<'s> Search<'s> {
+    pub(super) fn new(
+        judge: &'s Judge,
+        options: &'s LinkOptions,
+        exec: Exec<'s>,
+        control: &'s Control,
+    ) -> Self {
+        Self { judge, options, exec, control, pairs_judged: 0, truncation: Truncation::default() }
+    }
+
+    /// Judged pairs between two datasets, or inside `left` where `right` is none, ascending.
+    pub(super) fn between(&mut self, left: &Dataset, right: Option<&Dataset>) -> Result<Vec<Edge>, RunError> {
+        let mut pairs = self.joined(left, right)?;
+        pairs.extend(self.exact(left, right));
+        self.judge(left, right, pairs)
+    }
+
+    /// Pairs of records that some slot makes candidates.
+    pub(super) fn joined(&mut self, left: &Dataset, right: Option<&Dataset>) -> Result<Vec<u64>, RunError> {
+        let mut pairs: Vec<u64> = Vec::new();
+        if left.is_empty() || right.is_some_and(Dataset::is_empty) {
+            return Ok(pairs);
+        }
+        for view in 0..left.views.len() {
+            let Some(joined) = self.join_view(view, left, right)? else { continue };
+            self.truncation.pairs_dropped += joined.pairs_dropped;
+            let slots = u32::try_from(left.views[view].slots).unwrap_or(u32::MAX);
+            pairs.extend(joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)));
+            // Several slots find the same pair: keep memory to distinct ones.
+            pairs.sort_unstable();
+            pairs.dedup();
+        }
+        Ok(pairs)
+    }
+
+    /// Pairs of records that hold the same exact token, where such tokens are evidence.
+    pub(super) fn exact(&mut self, left: &Dataset, right: Option<&Dataset>) -> Vec<u64> {
+        let mut pairs = Vec::new();
+        for column in (0..left.exact.len()).filter(|column| self.judge.joins_exact(*column)) {
+            let theirs = right.map(|right| &right.exact[column][..]);
+            self.truncation.exact_values_skipped += join_exact(&left.exact[column], theirs, &mut pairs);
+        }
+        pairs
+    }
+
+    /// Judges pairs; the answer is ascending by (a, b).
+    pub(super) fn judge(
+        &mut self,
+        left: &Dataset,
+        right: Option<&Dataset>,
+        mut pairs: Vec<u64>,
+    ) -> Result<Vec<Edge>, RunError> {
+        pairs.sort_unstable();
+        pairs.dedup();
+        self.pairs_judged += pairs.len() as u64;
+        let right = right.unwrap_or(left);
+        let (judge, control) = (self.judge, self.control);
+        let judge_chunk = |chunk: usize| {
+            control.advance(0)?;
+            let from = chunk * CHUNK_PAIRS;
+            let chunk = &pairs[from..pairs.len().min(from + CHUNK_PAIRS)];
+            let edges = chunk.iter().filter_map(|pair| {
+                let (a, b) = unpack(*pair);
+                let verdict = judge.judge(left, a as usize, right, b as usize)?;
+                Some(Edge { a, b, verdict })
+            });
+            Ok(edges.collect::<Vec<_>>())
+        };
+        let chunks: Vec<Vec<Edge>> = self.exec.map(pairs.len().div_ceil(CHUNK_PAIRS), judge_chunk)?;
+        Ok(chunks.concat())
+    }
+
+    /// Joins one view; none where a side has only empty filters in it and the layout has other views.
+    fn join_view(
+        &self,
+        view: usize,
+        left: &Dataset,
+        right: Option<&Dataset>,
+    ) -> Result<Option<Joined>, JoinError> {
+        let (ours, at) = (&left.views[view], self.judge.join_at(view));
+        let options = &self.options.join;
+        let joined = match right {
+            Some(right) => tagged_join(ours, &right.views[view], at, options, self.exec, self.control),
+            None => tagged_self_join(ours, at, options, self.exec, self.control),
+        };
+        match joined {
+            Err(JoinError::AllEmpty { .. }) if left.views.len() > 1 => Ok(None),
+            joined => joined.map(Some),
+        }
     }
 }
 
@@ -193,10 +223,12 @@ fn join_exact(left: &[Option<[u8; 16]>], right: Option<&[Option<[u8; 16]>]>, pai
     skipped
 }
 
-fn pack(a: u32, b: u32) -> u64 {
+/// A pair of records as one number that sorts as (a, b).
+pub(super) fn pack(a: u32, b: u32) -> u64 {
     u64::from(a) << 32 | u64::from(b)
 }
 
-fn unpack(pair: u64) -> (u32, u32) {
+/// The pair of [`pack`].
+pub(super) fn unpack(pair: u64) -> (u32, u32) {
     ((pair >> 32) as u32, pair as u32)
 }

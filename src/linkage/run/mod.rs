@@ -7,9 +7,13 @@
 //! not on threads, on the order of the datasets or on the order of their records.
 
 mod candidates;
+mod delta;
+mod lookup;
 mod settle;
 
 pub use candidates::{Candidates, Edge, PairEdges};
+pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
+pub use lookup::{Found, Index, LookupOptions};
 
 use super::arena::Dataset;
 use super::assign::COMPONENT_RECORDS_MAX_DEFAULT;
@@ -18,6 +22,7 @@ use super::exec::{Control, Exec};
 use super::groups::{Groups, RecordAt};
 use super::join::{JoinError, JoinOptions};
 use crate::wire::{AgencyId, Band, DecisionError, DecisionModel, Reasons, Score, limits};
+use std::borrow::Borrow;
 
 /// How to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +142,11 @@ pub fn link(
 }
 
 /// Checks that `datasets` may be linked by `decision`; none when there is nothing to link.
-fn judge_for(datasets: &[Dataset], decision: &DecisionModel) -> Result<Option<Judge>, RunError> {
+fn judge_for<D: Borrow<Dataset>>(
+    datasets: &[D],
+    decision: &DecisionModel,
+) -> Result<Option<Judge>, RunError> {
+    let datasets: Vec<&Dataset> = datasets.iter().map(Borrow::borrow).collect();
     if datasets.len() > limits::AGENCIES_MAX {
         return Err(RunError::TooManyDatasets);
     }
@@ -172,3 +181,5 @@ impl Run {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod views_tests;

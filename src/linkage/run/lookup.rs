@@ -47,12 +47,15 @@ pub struct Found {
     pub reasons: Reasons,
 }
 
+/// Exact tokens and the records that hold them, in ascending order.
+type Holders = Vec<([u8; 16], u32)>;
+
 /// Datasets laid out for look-ups under one decision model.
 pub struct Index {
     datasets: Vec<Arc<Dataset>>,
     judge: Option<Judge>,
     views: Vec<Vec<Searcher>>,
-    exact: Vec<Vec<Vec<([u8; 16], u32)>>>,
+    exact: Vec<Vec<Holders>>,
     options: LookupOptions,
 }
 

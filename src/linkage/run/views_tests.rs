@@ -118,7 +118,7 @@ pub(super) fn dataset(agency: &str, records: &[(RecordRef, Child)]) -> Dataset {
         let filters = FilterTable::new(words, view.bits as usize / 64);
         views.push(ViewTable { filters, slots: 1, tags: Some(tags) });
     }
-    let present = |child: &Child| child.flags | u32::from(child.date > 0) * presence::DATE;
+    let present = |child: &Child| child.flags | (u32::from(child.date > 0) * presence::DATE);
     let nhs = |child: &Child| (child.nhs > 0).then_some([child.nhs; 16]);
     Dataset {
         agency: agency.parse().unwrap(),

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod client;
 pub mod encoder;
+pub mod file;
 mod filter;
 pub mod key;
 pub mod keyfile;

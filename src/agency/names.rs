@@ -1,6 +1,118 @@
-//! Names as linkage sees them: the consonant skeleton, frozen by version and vectors.
+//! Names as linkage sees them: canonical given names, consonant skeletons, which pairs of them are rare.
 //!
-//! One agency with another rule silently destroys views, so a change here is a new schema version.
+//! All three are frozen: the skeleton by version and vectors, the tables (`config/names/`) by the
+//! fingerprint of every schema that uses them. One agency with another rule silently destroys views.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// Given names and their canonical forms (`katie` is `katherine`, `mohammed` is `muhammad`).
+pub const CANONICAL_TABLE: &str = include_str!("../../config/names/canonical.tsv");
+/// Frequencies of skeletons by name origin.
+pub const SKELETON_TABLE: &str = include_str!("../../config/names/skeletons.tsv");
+
+/// The canonical form of a given name by the built-in table; the name itself where it has none.
+#[must_use]
+pub fn canonical(name: &[u8]) -> &[u8] {
+    static TABLE: OnceLock<HashMap<&'static [u8], &'static [u8]>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        let lines = CANONICAL_TABLE.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.split_once('\t')).map(|(a, b)| (a.as_bytes(), b.as_bytes())).collect()
+    });
+    table.get(name).copied().unwrap_or(name)
+}
+
+/// Frequencies of skeletons, per origin, in parts per million.
+struct Rarity {
+    /// Share of each origin per mille.
+    shares: Vec<u64>,
+    given: HashMap<&'static [u8], Vec<u64>>,
+    family: HashMap<&'static [u8], Vec<u64>>,
+    /// Skeletons of names that whole communities bear, whatever the table says.
+    denied: Vec<Vec<u8>>,
+}
+
+/// Family names borne by whole communities: with one of them no pair of names is rare.
+const DENIED: [&str; 32] = [
+    "singh", "kaur", "begum", "bibi", "khatun", "akhtar", "ali", "khan", "ahmed", "hussain", "mohammed",
+    "miah", "islam", "uddin", "shah", "malik", "iqbal", "mahmood", "patel", "nguyen", "tran", "pham", "wang",
+    "li", "zhang", "chen", "liu", "wong", "abdi", "hassan", "osman", "ibrahim",
+];
+/// Parts per million of a skeleton of 1, 2, 3 or 4 letters that the table does not have.
+const FLOOR_PPM: [u64; SKELETON_LETTERS] = [5_000, 2_500, 800, 200];
+/// A pair is rare when fewer than one child in this many is expected to have it.
+const RARE_ONE_IN: u64 = 60_000;
+
+impl Rarity {
+    fn shared() -> &'static Self {
+        static TABLE: OnceLock<Rarity> = OnceLock::new();
+        TABLE.get_or_init(|| {
+            let mut made = Self {
+                shares: Vec::new(),
+                given: HashMap::new(),
+                family: HashMap::new(),
+                denied: Vec::new(),
+            };
+            let mut origins: Vec<&str> = Vec::new();
+            for line in SKELETON_TABLE.lines() {
+                let mut cells = line.split('\t');
+                let (kind, second) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+                let rates = |text: &'static str| {
+                    text.split(' ')
+                        .filter_map(|pair| pair.split_once('='))
+                        .map(|(origin, number)| (origin, number.parse::<u64>().unwrap_or_default()))
+                };
+                if kind == "origins" {
+                    (origins, made.shares) = rates(second).unzip();
+                    continue;
+                }
+                let table = match kind {
+                    "g" => &mut made.given,
+                    "f" => &mut made.family,
+                    _ => continue,
+                };
+                let mut row = vec![0; origins.len()];
+                for (origin, ppm) in rates(cells.next().unwrap_or_default()) {
+                    if let Some(at) = origins.iter().position(|known| *known == origin) {
+                        row[at] = ppm;
+                    }
+                }
+                table.insert(second.as_bytes(), row);
+            }
+            for name in DENIED {
+                let mut out = Vec::new();
+                skeleton(name.as_bytes(), &mut out);
+                made.denied.push(out);
+            }
+            made
+        })
+    }
+
+    /// Expected children with this given and this family skeleton, times 10^15.
+    fn expected(&self, given: &[u8], family: &[u8]) -> u64 {
+        let floor = |sk: &[u8]| FLOOR_PPM[sk.len().clamp(1, SKELETON_LETTERS) - 1];
+        let rate = |table: &HashMap<&[u8], Vec<u64>>, sk: &[u8], at: usize| {
+            table.get(sk).map_or(0, |row| row[at]).max(floor(sk))
+        };
+        let of = |(at, share): (usize, &u64)| {
+            share * rate(&self.given, given, at) * rate(&self.family, family, at)
+        };
+        self.shares.iter().enumerate().map(of).sum()
+    }
+}
+
+/// Whether a pair of skeletons, in either order, is expected of at most one child in 60,000 by a public
+/// list that knows name origins: names go together within an origin, so a product of plain frequencies
+/// would call common pairs rare.
+#[must_use]
+pub fn is_rare_pair(one: &[u8], other: &[u8]) -> bool {
+    let table = Rarity::shared();
+    if table.denied.iter().any(|denied| denied == one || denied == other) {
+        return false;
+    }
+    let expected = table.expected(one, other) + table.expected(other, one);
+    expected * RARE_ONE_IN <= 1_000_000_000_000_000
+}
 
 /// Letters of a skeleton.
 pub const SKELETON_LETTERS: usize = 4;
@@ -84,5 +196,40 @@ mod tests {
             skeleton(name.as_bytes(), &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn nicknames_and_transliterations_meet() {
+        let same = |a: &str, b: &str| assert_eq!(canonical(a.as_bytes()), canonical(b.as_bytes()), "{a} {b}");
+        same("katie", "katherine");
+        same("mohammed", "muhammad");
+        same("bob", "robert");
+        same("alex", "alexander");
+        same("ayesha", "aisha");
+        assert_ne!(canonical(b"daniel"), canonical(b"danielle"));
+        assert_ne!(canonical(b"jack"), canonical(b"john"));
+        assert_eq!(canonical(b"nobodyhasthis"), b"nobodyhasthis");
+        // A canonical form is its own canonical form.
+        for line in CANONICAL_TABLE.lines().skip(1) {
+            let (_, form) = line.split_once('\t').unwrap();
+            assert_eq!(canonical(form.as_bytes()), form.as_bytes());
+        }
+    }
+
+    #[test]
+    fn rarity_knows_origins() {
+        let rare = |given: &str, family: &str| {
+            let (mut one, mut two) = (Vec::new(), Vec::new());
+            skeleton(given.as_bytes(), &mut one);
+            skeleton(family.as_bytes(), &mut two);
+            assert_eq!(is_rare_pair(&one, &two), is_rare_pair(&two, &one));
+            is_rare_pair(&one, &two)
+        };
+        assert!(!rare("oliver", "smith"));
+        assert!(!rare("muhammad", "khan"));
+        assert!(!rare("harpreet", "kaur"));
+        assert!(!rare("li", "wu"));
+        assert!(rare("peregrine", "featherstonehaugh"));
+        assert!(rare("oksana", "macdonald"));
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct ViewPlan {
     pub(super) focus: FocusRule,
     pub(super) salt: Vec<SaltPart>,
     pub(super) missing_salt: MissingSalt,
+    pub(super) rare: bool,
     pub(super) tag: Option<TagBits>,
     pub(super) segments: Vec<SegmentPlan>,
     /// Flips a slot.
@@ -44,6 +45,7 @@ pub(super) struct Plan {
     pub(super) exact: Vec<(AttributeName, ExactSource)>,
     pub(super) payload: Vec<PayloadColumn>,
     pub(super) filler: bool,
+    pub(super) nicknames: bool,
     domains: Vec<String>,
 }
 
@@ -68,6 +70,7 @@ impl Plan {
             focus: view.focus,
             salt: view.salt.clone(),
             missing_salt: view.missing_salt,
+            rare: view.rare,
             tag: laid.tag,
             segments: segments(view, index),
             flips: (view.bits as usize * form.flips_per_mille as usize + 500) / 1000,
@@ -79,6 +82,7 @@ impl Plan {
             exact: exact.map(|exact| (exact.name.clone(), exact.reads)).collect(),
             payload: form.payload.clone(),
             filler: form.filler,
+            nicknames: form.nicknames,
             attributes,
             domains,
         }

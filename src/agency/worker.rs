@@ -2,7 +2,7 @@
 
 use super::filter::{Positions, Target, Words, distinct, set_bit};
 use super::key::length_prefix;
-use super::names::skeleton;
+use super::names::{canonical, is_rare_pair, skeleton};
 use super::plan::{Plan, SegmentPlan, ViewPlan};
 use super::record::Person;
 use super::schema::form::{FocusRule, MissingSalt, SaltPart, Source};
@@ -82,7 +82,7 @@ impl Worker {
         for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
             person_tokens(attribute.reads, attribute.text.as_deref(), attribute.rule, person, set);
         }
-        self.list_names(person);
+        self.list_names(plan, person);
         let mut noise = self.start_noise(plan, person);
         self.draw_permanent(plan, &mut noise);
         let (mut column, mut flip) = (0, 0);
@@ -107,23 +107,27 @@ impl Worker {
         }
     }
 
-    fn list_names(&mut self, person: &Person) {
+    fn list_names(&mut self, plan: &Plan, person: &Person) {
         self.given.clear();
         self.family.clear();
-        for name in &person.given {
-            push_new(&mut self.given, &name.parts, 0);
+        for (at, name) in person.given.iter().enumerate() {
+            push_new(&mut self.given, &name.parts, 0, plan.nicknames);
+            if at == 0 && name.parts.len() > 1 {
+                // `Mary Jane` stands as `Mary` elsewhere.
+                push_new(&mut self.given, &name.parts[..1], 0, plan.nicknames);
+            }
         }
         for (at, name) in person.family.iter().enumerate() {
             if at == 0 {
-                push_new(&mut self.family, &name.parts, 0);
+                push_new(&mut self.family, &name.parts, 0, false);
             }
             let long = |part: &&String| part.len() >= PART_LETTERS_MIN;
             if name.parts.len() > 1 && name.parts.iter().any(|part| long(&part)) {
                 for part in name.parts.iter().filter(long) {
-                    push_new(&mut self.family, std::slice::from_ref(part), 1);
+                    push_new(&mut self.family, std::slice::from_ref(part), 1, false);
                 }
             } else {
-                push_new(&mut self.family, &name.parts, 1);
+                push_new(&mut self.family, &name.parts, 1, false);
             }
         }
     }
@@ -211,7 +215,7 @@ impl Worker {
         self.salt_input.clear();
         for part in &view.salt {
             let before = self.salt_input.len();
-            if self.push_salt_part(*part, focus, person).is_none() {
+            if self.push_salt_part(*part, focus, person, view.rare).is_none() {
                 self.salt_input.truncate(before);
                 match view.missing_salt {
                     MissingSalt::Drop => return None,
@@ -230,7 +234,7 @@ impl Worker {
         Some(Salt { bytes, len: 16, tag: words.next() })
     }
 
-    fn push_salt_part(&mut self, part: SaltPart, focus: Focus, person: &Person) -> Option<()> {
+    fn push_salt_part(&mut self, part: SaltPart, focus: Focus, person: &Person, rare: bool) -> Option<()> {
         let date = person.date_of_birth;
         let given = focus.given.map(|at| self.given.at(at));
         let family = focus.family.map(|at| self.family.at(at));
@@ -263,7 +267,7 @@ impl Worker {
             SaltPart::PairSkeleton => {
                 skeleton(given?, one);
                 skeleton(family?, two);
-                if one.is_empty() || two.is_empty() {
+                if one.is_empty() || two.is_empty() || rare && !is_rare_pair(one, two) {
                     return None;
                 }
                 push_value(out, one.as_slice().min(two));
@@ -359,15 +363,25 @@ fn shares(budget: usize, tokens: usize) -> impl Iterator<Item = usize> {
     (0..tokens).map(move |token| each + usize::from(token < more))
 }
 
-/// Adds a name unless the list has it from position `from` on.
-fn push_new(list: &mut TokenSet, parts: &[String], from: usize) {
-    let mut name: [&[u8]; 8] = [b""; 8];
-    let used = parts.len().min(name.len());
+/// Most parts of one name that count.
+const PARTS_MAX: usize = 8;
+
+/// Adds a name, in its canonical form if asked, unless the list has it from position `from` on.
+fn push_new(list: &mut TokenSet, parts: &[String], from: usize, nicknames: bool) {
+    let mut name: [&[u8]; PARTS_MAX] = [b""; PARTS_MAX];
     for (slot, part) in name.iter_mut().zip(parts) {
         *slot = part.as_bytes();
     }
-    list.push(&name[..used]);
+    list.push(&name);
     let last = list.len() - 1;
+    if nicknames {
+        let form = canonical(list.at(last));
+        if form.as_ptr() != list.at(last).as_ptr() {
+            let form = form.to_vec();
+            list.pop();
+            list.push(&[&form]);
+        }
+    }
     if list.at(last).is_empty() || (from..last).any(|at| list.at(at) == list.at(last)) {
         list.pop();
     }

@@ -12,7 +12,7 @@ mod rules;
 pub use fields::{FieldKind, FieldSpec};
 pub use form::SchemaForm;
 
-use crate::wire::{DecisionModel, Layout, LayoutError, Profile, SchemaFingerprint, limits};
+use crate::wire::{DecisionError, DecisionModel, Layout, LayoutError, Profile, SchemaFingerprint, limits};
 use std::sync::Arc;
 
 /// Version of the normalisation rules this build follows.
@@ -29,7 +29,11 @@ macro_rules! uk_child {
 }
 
 /// Name, profile and text of the schemas shipped with the program.
-const BUILTIN: [(&str, Profile, &str); 1] = [("uk-child-clk", Profile::Clk, uk_child!("uk-child-clk"))];
+const BUILTIN: [(&str, Profile, &str); 3] = [
+    ("uk-child-views", Profile::Views, uk_child!("uk-child-views")),
+    ("uk-child-clk", Profile::Clk, uk_child!("uk-child-clk")),
+    ("uk-child-fields", Profile::Fields, uk_child!("uk-child-fields")),
+];
 
 /// Why a schema is refused.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,9 @@ pub enum SchemaError {
     /// The layout is refused.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The decision model does not fit the layout.
+    #[error("decision: {0}")]
+    Decision(#[from] DecisionError),
     /// No built-in schema of that name.
     #[error("no built-in schema '{name}'; there are: {known}")]
     Unknown {
@@ -96,6 +103,7 @@ impl Schema {
     /// As [`Schema::parse`].
     pub fn from_form(form: SchemaForm) -> Result<Self, SchemaError> {
         let layout = rules::compile(&form)?;
+        form.decision.check(&layout)?;
         let fingerprint = fingerprint(&form)?;
         Ok(Self { inner: Arc::new(Inner { form, layout: Arc::new(layout), fingerprint }) })
     }
@@ -173,7 +181,7 @@ impl Schema {
 
 /// BLAKE3 of the canonical form: the parts as JSON with sorted keys, no white space, defaults written
 /// out; without `title` and without headers and `required` of the fields, which change no bit. Comments,
-/// order of keys and white space of the TOML do not matter.
+/// order of keys and white space of the TOML do not matter. The name tables a schema uses follow the JSON.
 fn fingerprint(form: &SchemaForm) -> Result<SchemaFingerprint, SchemaError> {
     let mut form = form.clone();
     form.title = String::new();
@@ -186,6 +194,12 @@ fn fingerprint(form: &SchemaForm) -> Result<SchemaFingerprint, SchemaError> {
     canonical(&value, &mut text);
     let mut hasher = blake3::Hasher::new_derive_key("blindlink 1 schema fingerprint");
     hasher.update(text.as_bytes());
+    if form.nicknames {
+        hasher.update(crate::agency::names::CANONICAL_TABLE.as_bytes());
+    }
+    if form.views.iter().any(|view| view.rare) {
+        hasher.update(crate::agency::names::SKELETON_TABLE.as_bytes());
+    }
     Ok(SchemaFingerprint::from_bytes(*hasher.finalize().as_bytes()))
 }
 
@@ -221,7 +235,7 @@ mod tests {
     use super::*;
 
     fn text() -> &'static str {
-        BUILTIN[0].2
+        uk_child!("uk-child-clk")
     }
 
     #[test]

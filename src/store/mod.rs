@@ -1,17 +1,39 @@
 //! Where sealed encodings live: the Store trait, sled, and a faulty twin for tests.
 //!
-//! May see: wire, ledger. Must not see: agency, service, linkage. [`Store`] knows bytes only; the vault
+//! May see: wire, ledger. Must not see: agency, service, linkage. [`Store`] knows bytes only; [`Vault`]
 //! above it knows projects, agencies, keys, datasets, runs and events. A dataset is staged chunk by
 //! chunk and becomes visible with one small transaction; whoever reads sees sealed datasets only.
 
+mod care;
+mod datasets;
 mod error;
+mod keys;
 mod memory;
+mod names;
+mod pages;
+mod prefilter;
+mod projects;
+mod records;
+mod rows;
+mod runs;
 pub mod seal;
 mod sled_store;
+mod uploads;
+mod vault;
 
+pub use care::{BackupReport, CheckReport, backup, check, restore};
+pub use datasets::DatasetRead;
 pub use error::StoreError;
+pub use keys::{Secret, Token};
 pub use memory::{Fault, MemoryStore};
+pub use records::{
+    AgencyRecord, EventRecord, KeyRecord, LinkRecord, Manifest, NewEvent, OverlapCounts, ProjectRecord,
+    ProjectSecret, RunInput, RunRecord, UploadRecord,
+};
+pub use runs::{FoundLink, LinkCursor, RunResult};
 pub use sled_store::SledStore;
+pub use uploads::{DELTA_DEPTH_MAX, NewUpload, OPEN_UPLOADS_MAX, UploadError, UploadStatus};
+pub use vault::{Clock, Earlier, FORMAT, Once, OpenReport, Vault, system_clock};
 
 /// A key with its value.
 pub type Pair = (Vec<u8>, Vec<u8>);

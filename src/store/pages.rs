@@ -1,0 +1,130 @@
+//! Sorted entries of fixed width, in pages of at most 48 KB, found by the key of a page's first entry.
+//!
+//! A million refs are a few hundred values of the store instead of a million: it opens faster, and one
+//! look-up reads one page.
+
+use super::{Batch, Store, StoreError};
+
+const PAGE_BYTES_MAX: usize = 48 << 10;
+
+/// Entries of `width` bytes that begin with a unique key of `key_width` bytes, under `prefix`.
+pub(super) struct Pages {
+    prefix: Vec<u8>,
+    width: usize,
+    key_width: usize,
+}
+
+impl Pages {
+    pub(super) fn new(prefix: &str, width: usize, key_width: usize) -> Self {
+        Self { prefix: prefix.as_bytes().to_vec(), width, key_width }
+    }
+
+    /// Writes `sorted` entries. Not flushed; what stood under the prefix before must be gone.
+    pub(super) fn write(&self, store: &dyn Store, sorted: &[u8]) -> Result<(), StoreError> {
+        for page in sorted.chunks(PAGE_BYTES_MAX / self.width * self.width) {
+            let mut batch = Batch::new();
+            batch.put(self.page_key(&page[..self.key_width]), page);
+            store.apply(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Up to `limit` entries whose first bytes are at least `from`, ascending.
+    pub(super) fn entries(
+        &self,
+        store: &dyn Store,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut found = Vec::new();
+        let wanted = |entry: &[u8]| entry[..from.len().min(entry.len())] >= *from;
+        let mut page = match store.last_at_or_before(&self.prefix, &self.page_key(from))? {
+            Some(page) => Some(page),
+            None => self.next(store, None)?,
+        };
+        while let Some((key, value)) = page {
+            if !value.len().is_multiple_of(self.width) {
+                return Err(StoreError::Unreadable { entry: "page" });
+            }
+            let room = limit - found.len();
+            found.extend(value.chunks_exact(self.width).filter(|e| wanted(e)).take(room).map(<[u8]>::to_vec));
+            if found.len() == limit {
+                break;
+            }
+            page = self.next(store, Some(&key))?;
+        }
+        Ok(found)
+    }
+
+    /// Whether an entry has exactly this key.
+    pub(super) fn contains(&self, store: &dyn Store, key: &[u8]) -> Result<bool, StoreError> {
+        let Some((_, value)) = store.last_at_or_before(&self.prefix, &self.page_key(key))? else {
+            return Ok(false);
+        };
+        let (mut low, mut high) = (0, value.len() / self.width);
+        while low < high {
+            let middle = (low + high) / 2;
+            let at = middle * self.width;
+            match value[at..at + self.key_width].cmp(key) {
+                std::cmp::Ordering::Equal => return Ok(true),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Calls `visit` with every page, in order.
+    pub(super) fn each_page(
+        &self,
+        store: &dyn Store,
+        mut visit: impl FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        let mut page = self.next(store, None)?;
+        while let Some((key, value)) = page {
+            visit(&value);
+            page = self.next(store, Some(&key))?;
+        }
+        Ok(())
+    }
+
+    fn next(&self, store: &dyn Store, after: Option<&[u8]>) -> Result<Option<super::Pair>, StoreError> {
+        Ok(store.scan(&self.prefix, after, 1)?.pop())
+    }
+
+    fn page_key(&self, first: &[u8]) -> Vec<u8> {
+        [&self.prefix, first].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryStore;
+    use super::*;
+
+    #[test]
+    fn finds_and_pages_over_page_boundaries() {
+        let store = MemoryStore::new();
+        let pages = Pages::new("p/", 24, 16);
+        let numbers: Vec<u64> = (0..10_000).map(|n| n * 3).collect();
+        let entry = |n: u64| [&[0; 8][..], &n.to_be_bytes(), &[7; 8]].concat();
+        let sorted: Vec<u8> = numbers.iter().flat_map(|n| entry(*n)).collect();
+        pages.write(&store, &sorted).unwrap();
+        assert!(store.scan(b"p/", None, 99).unwrap().len() > 3);
+        for n in [0, 3, 6_141, 6_144, 29_997] {
+            assert!(pages.contains(&store, &entry(n)[..16]).unwrap(), "{n}");
+            assert!(!pages.contains(&store, &entry(n + 1)[..16]).unwrap(), "{n}");
+        }
+        let mut all = Vec::new();
+        let mut cursor: Vec<u8> = Vec::new();
+        loop {
+            let next = pages.entries(&store, &cursor, 777).unwrap();
+            let fresh = &next[usize::from(!cursor.is_empty())..];
+            let Some(last) = fresh.last() else { break };
+            cursor = last[..16].to_vec();
+            all.extend(fresh.concat());
+        }
+        assert_eq!(all, sorted);
+        assert!(!pages.contains(&MemoryStore::new(), &[0; 16]).unwrap());
+    }
+}

@@ -1,0 +1,191 @@
+//! Projects, agencies, and who is a party to what.
+
+use super::records::{AgencyRecord, NewEvent, ProjectRecord, ProjectSecret, decode, encode};
+use super::vault::random;
+use super::{Batch, StoreError, Vault, names};
+use crate::wire::messages::{AgencyPut, ProjectCreate};
+use crate::wire::{AgencyId, Epoch, KeyCheckValue, ProjectId};
+
+impl Vault {
+    /// Opens a project. None: the id is taken.
+    ///
+    /// # Errors
+    /// What the engine says. The caller has checked layout and decision.
+    pub fn create_project(
+        &self,
+        new: &ProjectCreate,
+        event: NewEvent,
+    ) -> Result<Option<ProjectRecord>, StoreError> {
+        let mut secret = [0; 32];
+        random(&mut secret)?;
+        let record = ProjectRecord {
+            id: new.id.clone(),
+            title: new.title.clone(),
+            schema: new.schema.clone(),
+            schema_fingerprint: new.schema_fingerprint,
+            layout: new.layout.clone(),
+            decision: new.decision.clone(),
+            epoch: new.epoch,
+            key_check: new.key_check,
+            purposes: new.purposes.clone(),
+            created: self.now(),
+            ends: new.ends,
+            secret: ProjectSecret::from_bytes(secret),
+        };
+        let name = names::project(&new.id);
+        if self.store.value(name.as_bytes())?.is_some() {
+            return Ok(None);
+        }
+        let mut batch = Batch::new();
+        batch.expect(name.as_str(), None).put(name, encode("project", &record)?);
+        self.commit(batch, event.project(&new.id))?;
+        Ok(Some(record))
+    }
+
+    /// A project by its id.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn project(&self, id: &ProjectId) -> Result<Option<ProjectRecord>, StoreError> {
+        let value = self.store.value(names::project(id).as_bytes())?;
+        value.map(|bytes| decode("project", &bytes)).transpose()
+    }
+
+    /// Projects after `after`, in order of their ids.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn projects(
+        &self,
+        after: Option<&ProjectId>,
+        limit: usize,
+    ) -> Result<Vec<ProjectRecord>, StoreError> {
+        let after = after.map(names::project);
+        let pairs = self.store.scan(b"project/", after.as_ref().map(String::as_bytes), limit)?;
+        pairs.iter().map(|(_, value)| decode("project", value)).collect()
+    }
+
+    /// Begins a later epoch: datasets of the earlier one are never compared again. None: not later.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn begin_epoch(
+        &self,
+        id: &ProjectId,
+        epoch: Epoch,
+        key_check: Option<KeyCheckValue>,
+        event: NewEvent,
+    ) -> Result<Option<ProjectRecord>, StoreError> {
+        self.change_project(id, event, |record| {
+            let later = epoch > record.epoch;
+            if later {
+                record.epoch = epoch;
+                record.key_check = key_check;
+            }
+            later
+        })
+    }
+
+    /// Changes a project and says so in an event, unless `change` returns false.
+    fn change_project(
+        &self,
+        id: &ProjectId,
+        event: NewEvent,
+        change: impl FnOnce(&mut ProjectRecord) -> bool,
+    ) -> Result<Option<ProjectRecord>, StoreError> {
+        let name = names::project(id);
+        let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(None) };
+        let mut record: ProjectRecord = decode("project", &bytes)?;
+        if !change(&mut record) {
+            return Ok(None);
+        }
+        let mut batch = Batch::new();
+        batch.expect(name.as_str(), Some(bytes)).put(name, encode("project", &record)?);
+        self.commit(batch, event.project(id))?;
+        Ok(Some(record))
+    }
+
+    /// Registers an agency or changes its contact point.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn put_agency(
+        &self,
+        id: &AgencyId,
+        put: &AgencyPut,
+        event: NewEvent,
+    ) -> Result<AgencyRecord, StoreError> {
+        let record = AgencyRecord {
+            id: id.clone(),
+            name: put.name.clone(),
+            contact: put.contact.clone(),
+            updated: self.now(),
+        };
+        let mut batch = Batch::new();
+        batch.put(names::agency(id), encode("agency", &record)?);
+        self.commit(batch, event.subject(id))?;
+        Ok(record)
+    }
+
+    /// An agency by its id.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn agency(&self, id: &AgencyId) -> Result<Option<AgencyRecord>, StoreError> {
+        let value = self.store.value(names::agency(id).as_bytes())?;
+        value.map(|bytes| decode("agency", &bytes)).transpose()
+    }
+
+    /// Agencies, in order of their ids, at most `limit`.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn agencies(&self, after: Option<&AgencyId>, limit: usize) -> Result<Vec<AgencyRecord>, StoreError> {
+        let after = after.map(names::agency);
+        let pairs = self.store.scan(b"agency/", after.as_ref().map(String::as_bytes), limit)?;
+        pairs.iter().map(|(_, value)| decode("agency", value)).collect()
+    }
+
+    /// Makes an agency a party of a project. Doing it twice changes nothing.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn add_party(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        event: NewEvent,
+    ) -> Result<(), StoreError> {
+        if self.is_party(project, agency)? {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(names::party(project, agency), encode("party", &self.now())?);
+        self.commit(batch, event.project(project).subject(agency))?;
+        Ok(())
+    }
+
+    /// Whether an agency is a party of a project.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn is_party(&self, project: &ProjectId, agency: &AgencyId) -> Result<bool, StoreError> {
+        Ok(self.store.value(names::party(project, agency).as_bytes())?.is_some())
+    }
+
+    /// The parties of a project, in order of their ids.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn parties(&self, project: &ProjectId) -> Result<Vec<AgencyRecord>, StoreError> {
+        let prefix = names::parties(project);
+        let limit = crate::wire::limits::AGENCIES_MAX + 1;
+        let mut parties = Vec::new();
+        for (key, _) in self.store.scan(prefix.as_bytes(), None, limit)? {
+            let id = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(|id| id.parse().ok());
+            let id: AgencyId = id.ok_or(StoreError::Unreadable { entry: "party" })?;
+            parties.extend(self.agency(&id)?);
+        }
+        Ok(parties)
+    }
+}

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "agency")]
 pub mod agency;
+#[cfg(feature = "central")]
+pub mod central;

@@ -2,7 +2,7 @@
 
 use super::records::{Manifest, NewEvent, UploadRecord, decode};
 use super::uploads::{layout_of, removals_pages};
-use super::{Batch, StoreError, Vault, names, rows};
+use super::{Batch, StoreError, Vault, names};
 use crate::wire::{
     AgencyId, DatasetId, EncodingBatch, Epoch, Month, ProjectId, RecordRef, RunId, UtcTime, arrow,
 };
@@ -141,7 +141,7 @@ impl Vault {
                 if !whole {
                     own.extend_from_slice(&batch.refs);
                 }
-                all.append(if rows.len() == batch.len() { batch } else { rows::select(&batch, &rows) });
+                all.append(if rows.len() == batch.len() { batch } else { batch.select(&rows) });
                 Ok(())
             })?;
             hidden.extend(own);

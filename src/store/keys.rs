@@ -93,9 +93,8 @@ impl Vault {
         let kept = record.as_ref().map_or(ContentDigest::from_bytes([0; 32]), |key| key.secret_digest);
         let same: bool = kept.as_bytes().ct_eq(token.secret.digest().as_bytes()).into();
         let now = self.now();
-        Ok(record.filter(|key| {
-            same && key.revoked.is_none() && key.expires.is_none_or(|expires| now < expires)
-        }))
+        Ok(record
+            .filter(|key| same && key.revoked.is_none() && key.expires.is_none_or(|expires| now < expires)))
     }
 
     /// A key by its id.

@@ -3,8 +3,8 @@
 use super::StoreError;
 use crate::wire::messages::{CaseReference, ContactPoint, KeyScope, Line, Role, RunState};
 use crate::wire::{
-    AgencyId, Band, ContentDigest, DatasetId, DecisionModel, EncodingHeader, Epoch, KeyCheckValue, KeyId, Layout,
-    LinkReference, ProjectId, PurposeCode, Reasons, RecordRef, RunId, SchemaFingerprint, UtcTime,
+    AgencyId, Band, ContentDigest, DatasetId, DecisionModel, EncodingHeader, Epoch, KeyCheckValue, KeyId,
+    Layout, LinkReference, ProjectId, PurposeCode, Reasons, RecordRef, RunId, SchemaFingerprint, UtcTime,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

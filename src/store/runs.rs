@@ -1,7 +1,9 @@
 //! Runs and their links: immutable snapshots, readable from either side by the side's own refs.
 
 use super::pages::Pages;
-use super::records::{LinkRecord, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord, decode, encode};
+use super::records::{
+    LinkRecord, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord, decode, encode,
+};
 use super::vault::Once;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::RunState;
@@ -253,11 +255,8 @@ impl Vault {
         let mut references = Vec::with_capacity(links.len());
         for link in links {
             let (left, right) = (link.left, link.right);
-            let reference = project.link_reference(
-                run.epoch,
-                (agency(left.0)?, &left.1),
-                (agency(right.0)?, &right.1),
-            );
+            let reference =
+                project.link_reference(run.epoch, (agency(left.0)?, &left.1), (agency(right.0)?, &right.1));
             for (own, other, shown) in [(left, right, link.shown_left), (right, left, link.shown_right)] {
                 let record = LinkRecord {
                     own: own.1,

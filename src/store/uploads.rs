@@ -8,9 +8,7 @@ use super::records::{Manifest, NewEvent, ProjectRecord, UploadRecord, decode, en
 use super::vault::Once;
 use super::{Batch, StoreError, Vault, datasets, names, pages::Pages, rows};
 use crate::wire::messages::ChunkSpec;
-use crate::wire::{
-    AgencyId, ContentDigest, DatasetId, EncodingBatch, EncodingHeader, ProjectId, RecordRef,
-};
+use crate::wire::{AgencyId, ContentDigest, DatasetId, EncodingBatch, EncodingHeader, ProjectId, RecordRef};
 use std::sync::Arc;
 
 /// Deltas on top of one whole dataset; then a whole one must be sent again.
@@ -216,7 +214,12 @@ impl Vault {
     ///
     /// # Errors
     /// What the engine says.
-    pub fn put_chunk(&self, upload: &UploadRecord, chunk: u32, batch: &EncodingBatch) -> Result<(), StoreError> {
+    pub fn put_chunk(
+        &self,
+        upload: &UploadRecord,
+        chunk: u32,
+        batch: &EncodingBatch,
+    ) -> Result<(), StoreError> {
         let have = names::have(&upload.id, chunk);
         if self.store.value(have.as_bytes())?.is_some() {
             return Ok(());
@@ -225,8 +228,7 @@ impl Vault {
         let mut writes = Batch::new();
         let mut number = 0u16;
         for start in (0..batch.len()).step_by(rows_per_part) {
-            let rows: Vec<usize> = (start..batch.len().min(start + rows_per_part)).collect();
-            let part = datasets::pack(&rows::select(batch, &rows))?;
+            let part = datasets::pack(&batch.slice(start, rows_per_part))?;
             writes.put(names::part(&upload.id, chunk, number), part);
             number += 1;
         }

@@ -14,9 +14,7 @@ pub type Clock = Arc<dyn Fn() -> UtcTime + Send + Sync>;
 /// The clock of the machine.
 #[must_use]
 pub fn system_clock() -> Clock {
-    Arc::new(|| {
-        UtcTime::from_millis(jiff::Timestamp::now().as_millisecond()).unwrap_or(UtcTime::EPOCH)
-    })
+    Arc::new(|| UtcTime::from_millis(jiff::Timestamp::now().as_millisecond()).unwrap_or(UtcTime::EPOCH))
 }
 
 /// What opening a store found and mended.
@@ -196,7 +194,8 @@ impl Vault {
     ) -> Result<(), StoreError> {
         if let Some(once) = once {
             let record = OnceRecord { request: once.request, result: result.to_owned(), at: self.now() };
-            batch.expect(once.name.as_str(), None).put(once.name.as_str(), encode("once", &record)?);
+            let before = self.store.value(once.name.as_bytes())?;
+            batch.expect(once.name.as_str(), before).put(once.name.as_str(), encode("once", &record)?);
         }
         Ok(())
     }

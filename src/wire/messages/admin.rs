@@ -190,6 +190,39 @@ pub struct AgencyMessage {
     pub updated: UtcTime,
 }
 
+/// Agencies, in order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgencyList {
+    /// The agencies.
+    pub agencies: Vec<AgencyMessage>,
+    /// Pass as `cursor` for the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+/// Begins a later epoch of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochPut {
+    /// The epoch, later than the current one.
+    pub epoch: Epoch,
+    /// Check value of its linkage key; pinned by the first upload when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_check: Option<KeyCheckValue>,
+}
+
+/// What the centre needs to know of a schema, as `schema show --json` prints it; more fields may follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaCard {
+    /// Name and version, for people.
+    pub schema: Line,
+    /// The schema's fingerprint.
+    pub schema_fingerprint: SchemaFingerprint,
+    /// Shape of each encoding.
+    pub layout: Layout,
+    /// How a pair becomes a link.
+    pub decision: DecisionModel,
+}
+
 /// Opens a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

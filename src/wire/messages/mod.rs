@@ -9,8 +9,9 @@ mod answers;
 mod datasets;
 
 pub use admin::{
-    AgencyMessage, AgencyPut, ContactPoint, EventList, EventMessage, KeyCreate, KeyCreated, KeyList,
-    KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role, WhoAmI,
+    AgencyList, AgencyMessage, AgencyPut, ContactPoint, EpochPut, EventList, EventMessage, KeyCreate,
+    KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role, SchemaCard,
+    WhoAmI,
 };
 pub use answers::{
     Answer, AnswerMatch, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapCell, OverlapTable,

@@ -1,0 +1,135 @@
+//! The centre's configuration, `central.toml`: raw as typed, then validated.
+//!
+//! May see: wire. Every field has a default, so that the service starts without a file.
+
+use crate::wire::limits;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCentral {
+    listen: Option<SocketAddr>,
+    behind_tls_proxy: Option<bool>,
+    data_dir: Option<PathBuf>,
+    cache_mib: Option<u16>,
+    workers: Option<usize>,
+    link_threads: Option<usize>,
+    upload_kept_hours: Option<u32>,
+}
+
+/// A validated configuration of the centre.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CentralConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the store is.
+    pub data_dir: PathBuf,
+    /// Cache of the store in MiB, 16 to 4096.
+    pub cache_mib: u16,
+    /// Threads that serve requests, 1 to 256.
+    pub workers: usize,
+    /// Threads that link; 0: one per core.
+    pub link_threads: usize,
+    /// Hours until an upload that is not sealed is dropped, 1 to 720.
+    pub upload_kept_hours: u32,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CentralConfigError {
+    /// Larger than any configuration.
+    #[error("larger than {} bytes: not a configuration", limits::CONFIG_BYTES_MAX)]
+    TooLarge,
+    /// Not the expected TOML.
+    #[error("{0}")]
+    Toml(String),
+    /// A number out of its range.
+    #[error("{field} must lie between {min} and {max}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+    },
+    /// Plain HTTP for the world to read.
+    #[error(
+        "listen = \"{0}\" is not this machine alone, and the service speaks plain HTTP: put a TLS proxy in front \
+         and say behind_tls_proxy = true, or listen on 127.0.0.1"
+    )]
+    PlainHttp(SocketAddr),
+}
+
+impl Default for CentralConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8710),
+            data_dir: PathBuf::from("blindlink-data"),
+            cache_mib: 128,
+            workers: 2,
+            link_threads: 0,
+            upload_kept_hours: 72,
+        }
+    }
+}
+
+impl CentralConfig {
+    /// Parses and validates; a relative `data_dir` is relative to `folder`, where the file stands.
+    ///
+    /// # Errors
+    /// [`CentralConfigError`] says what to mend.
+    pub fn from_toml(text: &str, folder: &Path) -> Result<Self, CentralConfigError> {
+        if text.len() as u64 > limits::CONFIG_BYTES_MAX {
+            return Err(CentralConfigError::TooLarge);
+        }
+        let raw: RawCentral =
+            toml::from_str(text).map_err(|error| CentralConfigError::Toml(error.to_string()))?;
+        let default = Self::default();
+        let listen = raw.listen.unwrap_or(default.listen);
+        if !listen.ip().is_loopback() && raw.behind_tls_proxy != Some(true) {
+            return Err(CentralConfigError::PlainHttp(listen));
+        }
+        let config = Self {
+            listen,
+            data_dir: folder.join(raw.data_dir.unwrap_or(default.data_dir)),
+            cache_mib: raw.cache_mib.unwrap_or(default.cache_mib),
+            workers: raw.workers.unwrap_or(default.workers),
+            link_threads: raw.link_threads.unwrap_or(default.link_threads),
+            upload_kept_hours: raw.upload_kept_hours.unwrap_or(default.upload_kept_hours),
+        };
+        within("cache_mib", config.cache_mib.into(), 16, 4_096)?;
+        within("workers", config.workers as u64, 1, 256)?;
+        within("link_threads", config.link_threads as u64, 0, 1_024)?;
+        within("upload_kept_hours", config.upload_kept_hours.into(), 1, 720)?;
+        Ok(config)
+    }
+}
+
+fn within(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), CentralConfigError> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(CentralConfigError::Range { field, min, max }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        let text = include_str!("../../config/central.toml");
+        let config = CentralConfig::from_toml(text, Path::new("")).unwrap();
+        assert_eq!(config, CentralConfig::default());
+    }
+
+    #[test]
+    fn refusals_say_what_to_mend() {
+        let parse = |text: &str| CentralConfig::from_toml(text, Path::new("/etc/blindlink"));
+        assert_eq!(parse("data_dir = \"d\"").unwrap().data_dir, Path::new("/etc/blindlink/d"));
+        assert!(matches!(parse("listen = \"0.0.0.0:80\""), Err(CentralConfigError::PlainHttp(_))));
+        assert!(parse("listen = \"0.0.0.0:80\"\nbehind_tls_proxy = true").is_ok());
+        assert!(matches!(parse("workers = 0"), Err(CentralConfigError::Range { field: "workers", .. })));
+        assert!(parse("surname = 1").unwrap_err().to_string().contains("unknown field"));
+    }
+}

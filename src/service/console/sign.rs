@@ -1,0 +1,141 @@
+//! Signing in and out of the console, with an operator's or auditor's key of the centre.
+
+use super::super::auth::{Actor, CentreGrant, ReadMetrics, actor_again, actor_of, centre};
+use super::super::body::{blocking, bytes, media_type};
+use super::super::error::ApiError;
+use super::super::state::{Centre, State};
+use super::{COOKIE_NAME, html};
+use actix_web::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use actix_web::web::{Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+const FORM_BYTES_MAX: usize = 1_024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    key: String,
+}
+
+/// Who is signed in; none sends the reader to the form.
+pub(super) fn signed_in(
+    centre_state: &Centre,
+    request: &HttpRequest,
+) -> Result<Option<CentreGrant<ReadMetrics>>, ApiError> {
+    let vault = &centre_state.vault;
+    let Some(value) = cookie(request) else { return Ok(None) };
+    let Some(key) = centre_state.sessions.key(value, vault.now()) else { return Ok(None) };
+    match actor_again(vault, &key) {
+        Ok(actor) => centre(actor).map(Some),
+        Err(ApiError::Unauthenticated) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The session's cookie, if the request has one.
+fn cookie(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(COOKIE)?.to_str().ok()?;
+    let mut pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+}
+
+/// A cookie for the console's own pages, unseen by scripts, never sent from another site.
+fn set_cookie(state: &Centre, value: &str, seconds: u32) -> String {
+    let secure = if state.sessions.secure { "; Secure" } else { "" };
+    format!("{COOKIE_NAME}={value}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+}
+
+pub(super) fn to(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+pub(super) fn html_page(status: u16, page: String) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("cache-control", "no-store"))
+        .body(page)
+}
+
+fn form_page(status: u16, error: Option<&str>) -> HttpResponse {
+    let (summary, message, described) = match error {
+        Some(error) => (
+            format!(
+                "<div class=\"error-summary\" role=\"alert\"><h2>There is a problem</h2>\
+                 <p><a href=\"#key\">{error}</a></p></div>"
+            ),
+            format!("<p class=\"error\" id=\"key-error\"><span class=\"hidden\">Error:</span> {error}</p>"),
+            " key-error",
+        ),
+        None => (String::new(), String::new(), ""),
+    };
+    let body = format!(
+        "{summary}<h1>Sign in</h1><form method=\"post\" action=\"/console/sign-in\" novalidate>\
+         <label for=\"key\">Key of the centre</label>\
+         <p class=\"hint\" id=\"key-hint\">An operator's or auditor's key, as it was shown when it was issued</p>\
+         {message}<input id=\"key\" name=\"key\" type=\"password\" autocomplete=\"off\" spellcheck=\"false\" \
+         aria-describedby=\"key-hint{described}\"><button>Sign in</button></form>"
+    );
+    html_page(status, html::page(if error.is_some() { "Error: sign in" } else { "Sign in" }, false, &body))
+}
+
+pub(in crate::service) async fn form() -> Result<HttpResponse, ApiError> {
+    Ok(form_page(200, None))
+}
+
+/// Refuses a form that another site sent.
+fn same_site(request: &HttpRequest) -> Result<(), ApiError> {
+    match request.headers().get("sec-fetch-site").map(|value| value.as_bytes()) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => Err(ApiError::Malformed("this form must be sent from the console itself".to_owned())),
+    }
+}
+
+pub(in crate::service) async fn sign_in(
+    state: State,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    same_site(&request)?;
+    media_type(&request, "application/x-www-form-urlencoded")?;
+    let body = bytes(&request, payload, FORM_BYTES_MAX).await?;
+    let wrong = || ApiError::Malformed("the form has one field, key".to_owned());
+    let text = std::str::from_utf8(&body).map_err(|_| wrong())?;
+    let form = Query::<SignIn>::from_query(text).map_err(|_| wrong())?.into_inner();
+    let shared = state.clone();
+    let token = zeroize::Zeroizing::new(form.key);
+    let actor = blocking(move || {
+        let actor: Actor = actor_of(&shared.vault, &token)?;
+        let grant: CentreGrant<ReadMetrics> = centre(actor)?;
+        shared.vault.record(grant.actor().event("console_signed_in"))?;
+        Ok(grant.actor().key().clone())
+    });
+    let key = match actor.await {
+        Ok(key) => key,
+        Err(ApiError::Unauthenticated | ApiError::Forbidden(_)) => {
+            return Ok(form_page(401, Some("Enter a valid key of the centre")));
+        }
+        Err(error) => return Err(error),
+    };
+    let begun = state.sessions.begin(&key, state.vault.now());
+    let value = begun.ok_or_else(|| ApiError::Internal("no random bytes for a session".to_owned()))?;
+    Ok(HttpResponse::SeeOther()
+        .insert_header((LOCATION, "/console"))
+        .insert_header((SET_COOKIE, set_cookie(&state, &value, super::SESSION_HOURS * 3_600)))
+        .finish())
+}
+
+pub(in crate::service) async fn sign_out(
+    state: State,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    same_site(&request)?;
+    if let Some(value) = cookie(&request) {
+        state.sessions.end(value);
+    }
+    Ok(HttpResponse::SeeOther()
+        .insert_header((LOCATION, "/console/sign-in"))
+        .insert_header((SET_COOKIE, set_cookie(&state, "", 0)))
+        .finish())
+}

@@ -1,0 +1,315 @@
+//! Runs in the background: one computes at a time, on a pool of its own; each can be watched and stopped.
+//!
+//! A run takes the datasets that are current when it begins to compute. Its result is written once and never
+//! changes. A run that was computing when the centre stopped is marked interrupted when it opens again.
+
+use super::error::ApiError;
+use crate::linkage::arena::Dataset;
+use crate::linkage::exec::{Control, Exec};
+use crate::linkage::join::JoinError;
+use crate::linkage::run::{LinkOptions, Run, RunError, link};
+use crate::store::{
+    Earlier, FoundLink, NewEvent, Once, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
+    StoreError, Vault,
+};
+use crate::wire::messages::{RunMessage, RunState};
+use crate::wire::{Band, ProjectId, RunId, Visibility};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Runs that may wait or compute at a time, over all projects.
+const RUNS_MAX: usize = 32;
+
+#[derive(Default)]
+struct Job {
+    control: Control,
+    computing: AtomicBool,
+}
+
+struct Inner {
+    vault: Arc<Vault>,
+    pool: rayon::ThreadPool,
+    jobs: Mutex<HashMap<RunId, (ProjectId, Arc<Job>)>>,
+    turn: Mutex<()>,
+}
+
+/// The runs of this process.
+#[derive(Clone)]
+pub struct Jobs {
+    inner: Arc<Inner>,
+}
+
+impl Jobs {
+    /// No runs yet; they will compute on `threads` threads (0: one per core).
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn new(vault: Arc<Vault>, threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|number| format!("link-{number}"))
+            .build()?;
+        let inner = Inner { vault, pool, jobs: Mutex::default(), turn: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Starts a run of `project`, unless one waits already or the latest compared these very datasets:
+    /// then that one. The flag says whether it is new.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyRuns`], [`ApiError::KeyReused`] or the store's.
+    pub fn start(
+        &self,
+        project: &ProjectRecord,
+        once: Option<&Once>,
+        event: NewEvent,
+    ) -> Result<(RunRecord, bool), ApiError> {
+        let vault = &self.inner.vault;
+        match vault.earlier(once)? {
+            Earlier::Other => return Err(ApiError::KeyReused),
+            Earlier::Same(id) => {
+                let id = id.parse().map_err(|_| ApiError::NotFound)?;
+                return Ok((vault.run(&project.id, &id)?.ok_or(ApiError::NotFound)?, false));
+            }
+            Earlier::None => {}
+        }
+        let mut jobs = self.inner.jobs();
+        if let Some(waiting) = waiting(&jobs, &project.id) {
+            return Ok((vault.run(&project.id, &waiting)?.ok_or(ApiError::NotFound)?, false));
+        }
+        let inputs = current_inputs(vault, project)?;
+        if let Some(latest) = vault.latest_run(&project.id, project.epoch)? {
+            let datasets = |inputs: &[RunInput]| inputs.iter().map(|i| i.dataset.clone()).collect::<Vec<_>>();
+            if datasets(&latest.inputs) == datasets(&inputs) {
+                return Ok((latest, false));
+            }
+        }
+        if jobs.len() >= RUNS_MAX {
+            return Err(ApiError::TooManyRuns);
+        }
+        let run = vault.begin_run(&project.id, project.epoch, inputs, once, event)?;
+        let job = Arc::new(Job::default());
+        jobs.insert(run.id.clone(), (project.id.clone(), Arc::clone(&job)));
+        drop(jobs);
+        self.spawn(project.clone(), run.clone(), job)?;
+        Ok((run, true))
+    }
+
+    fn spawn(&self, project: ProjectRecord, run: RunRecord, job: Arc<Job>) -> Result<(), ApiError> {
+        let inner = Arc::clone(&self.inner);
+        let id = run.id.clone();
+        let work = move || {
+            inner.work(&project, &run, &job);
+            inner.jobs().remove(&run.id);
+        };
+        let spawned = std::thread::Builder::new().name("run".to_owned()).spawn(work);
+        if let Err(error) = spawned {
+            self.inner.jobs().remove(&id);
+            return Err(ApiError::Internal(format!("cannot start a thread: {error}")));
+        }
+        Ok(())
+    }
+
+    /// Asks a run to stop. Returns it as it stands; false: it is not running here.
+    #[must_use]
+    pub fn cancel(&self, id: &RunId) -> bool {
+        match self.inner.jobs().get(id) {
+            Some((_, job)) => {
+                job.control.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Asks every run to stop and waits until they have, at most `seconds_max`.
+    pub fn stop(&self, seconds_max: u64) {
+        self.inner.jobs().values().for_each(|(_, job)| job.control.cancel());
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds_max);
+        while !self.inner.jobs().is_empty() && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Runs that wait or compute.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.inner.jobs().len()
+    }
+
+    /// A run as its parties see it, with the progress of this moment.
+    #[must_use]
+    pub fn message(&self, run: &RunRecord) -> RunMessage {
+        let jobs = self.inner.jobs();
+        let job = jobs.get(&run.id).map(|(_, job)| &job.control);
+        let total = if run.state == RunState::Finished { 1 } else { 0 };
+        RunMessage {
+            id: run.id.clone(),
+            project: run.project.clone(),
+            epoch: run.epoch,
+            state: run.state,
+            started: run.started,
+            ended: run.ended,
+            steps_done: job.map_or(total, Control::pairs_done),
+            steps_total: job.map_or(total, Control::pairs_total),
+            agencies: run.inputs.iter().map(|input| input.agency.clone()).collect(),
+        }
+    }
+}
+
+impl Inner {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<RunId, (ProjectId, Arc<Job>)>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Computes one run to its end, whatever that is, and writes the end down.
+    fn work(&self, project: &ProjectRecord, run: &RunRecord, job: &Job) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        job.computing.store(true, Ordering::Release);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.compute(project, run, job)));
+        let (state, cause) = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(RunFault::Stopped)) => (RunState::Cancelled, None),
+            Ok(Err(RunFault::Run(error))) => (RunState::Failed, Some(error.to_string())),
+            Ok(Err(RunFault::Store(error))) => (RunState::Failed, Some(error.to_string())),
+            Err(_) => (RunState::Failed, Some("the engine panicked".to_owned())),
+        };
+        if let Some(cause) = &cause {
+            tracing::error!(run = %run.id, %cause, "a run failed");
+        }
+        if let Err(error) = self.vault.end_run(&run.project, &run.id, state, cause) {
+            tracing::error!(run = %run.id, %error, "the end of a run could not be written");
+        }
+    }
+
+    fn compute(&self, project: &ProjectRecord, run: &RunRecord, job: &Job) -> Result<(), RunFault> {
+        let mut datasets = Vec::new();
+        let mut inputs = Vec::new();
+        let mut open: Vec<Option<Vec<bool>>> = Vec::new();
+        for party in self.vault.parties(&project.id)? {
+            if job.control.is_cancelled() {
+                return Err(RunFault::Stopped);
+            }
+            let Some(read) = self.vault.read_current(&project.id, run.epoch, &party.id)? else { continue };
+            inputs.push(RunInput {
+                agency: party.id.clone(),
+                dataset: read.manifest.upload.id,
+                sealed: read.manifest.sealed,
+                records: read.batch.len() as u64,
+            });
+            let visible = |payload: &crate::wire::Payload| {
+                payload.visibility.is_none_or(|visibility| visibility == Visibility::Open)
+            };
+            let payload = &read.batch.payload;
+            open.push((!payload.is_empty()).then(|| payload.iter().map(visible).collect()));
+            datasets.push(Dataset::from_batch(party.id, &read.batch));
+        }
+        let exec = Exec::Pool(&self.pool);
+        let found = link(&datasets, &project.decision, &LinkOptions::default(), exec, &job.control)?;
+        let result = result_of(&datasets, &open, &found);
+        if job.control.is_cancelled() {
+            return Err(RunFault::Stopped);
+        }
+        let run = RunRecord { inputs, ..run.clone() };
+        self.vault.finish_run(project, &run, result)?;
+        Ok(())
+    }
+}
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+enum RunFault {
+    #[error("stopped")]
+    Stopped,
+    #[error(transparent)]
+    Run(RunError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RunError> for RunFault {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Join(JoinError::Cancelled) => Self::Stopped,
+            other => Self::Run(other),
+        }
+    }
+}
+
+/// A run of this project that has not begun to compute: it will see what is sealed by then.
+fn waiting(jobs: &HashMap<RunId, (ProjectId, Arc<Job>)>, project: &ProjectId) -> Option<RunId> {
+    let waits = |job: &Job| !job.computing.load(Ordering::Acquire) && !job.control.is_cancelled();
+    jobs.iter().find(|(_, (of, job))| of == project && waits(job)).map(|(id, _)| id.clone())
+}
+
+fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput>, StoreError> {
+    let mut inputs = Vec::new();
+    for party in vault.parties(&project.id)? {
+        if let Some(manifest) = vault.current(&project.id, project.epoch, &party.id)? {
+            inputs.push(RunInput {
+                agency: party.id,
+                dataset: manifest.upload.id,
+                sealed: manifest.sealed,
+                records: manifest.records_current,
+            });
+        }
+    }
+    Ok(inputs)
+}
+
+/// What is kept of a run. A record that is not open (brokered, hidden) is shown to nobody else and
+/// counted in no aggregate; its own agency sees its links.
+fn result_of(datasets: &[Dataset], open: &[Option<Vec<bool>>], run: &Run) -> RunResult {
+    let is_open = |agency: u16, record: u32| {
+        let flags = open.get(usize::from(agency)).and_then(Option::as_ref);
+        flags.is_none_or(|flags| flags.get(record as usize).copied().unwrap_or(true))
+    };
+    let mut links = Vec::with_capacity(run.links.len());
+    let mut pairs: std::collections::BTreeMap<(u16, u16), (u64, u64)> = std::collections::BTreeMap::new();
+    for link in run.links.iter().filter(|link| link.band != Band::None) {
+        let (left, right) = ((link.agency_a, link.record_a), (link.agency_b, link.record_b));
+        let found = FoundLink {
+            left: (left.0, datasets[usize::from(left.0)].refs[left.1 as usize]),
+            right: (right.0, datasets[usize::from(right.0)].refs[right.1 as usize]),
+            shown_left: is_open(right.0, right.1),
+            shown_right: is_open(left.0, left.1),
+            band: link.band,
+            reasons: link.reasons,
+            score: link.score.rounded(),
+        };
+        if found.shown_left && found.shown_right {
+            let count = pairs.entry((left.0.min(right.0), left.0.max(right.0))).or_default();
+            match link.band {
+                Band::Match => count.0 += 1,
+                Band::Review => count.1 += 1,
+                Band::None => {}
+            }
+        }
+        links.push(found);
+    }
+    let pairs = pairs.into_iter().map(|((a, b), (matched, review))| (a, b, matched, review)).collect();
+    RunResult { links, overlap: OverlapCounts { pairs, known_to: known_to(datasets, run, is_open) } }
+}
+
+/// Children by the number of agencies that know them, open records only.
+fn known_to(datasets: &[Dataset], run: &Run, is_open: impl Fn(u16, u32) -> bool) -> Vec<u64> {
+    let mut known_to = vec![0u64; datasets.len()];
+    let mut alone: u64 = 0;
+    for (agency, dataset) in (0u16..).zip(datasets) {
+        let rows = 0..u32::try_from(dataset.len()).unwrap_or(u32::MAX);
+        alone += rows.filter(|row| is_open(agency, *row)).count() as u64;
+    }
+    for group in run.groups.iter() {
+        let members = group.iter().filter(|member| is_open(member.agency, member.record)).count();
+        alone -= members as u64;
+        if let Some(count) = members.checked_sub(1).and_then(|at| known_to.get_mut(at)) {
+            *count += 1;
+        }
+    }
+    if let Some(first) = known_to.first_mut() {
+        *first += alone;
+    }
+    known_to
+}

@@ -1,0 +1,83 @@
+//! Counts of requests for Prometheus. Labels are routes, never paths: paths hold ids.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the duration classes, in milliseconds.
+const BOUNDS_MS: [u64; 9] = [1, 5, 10, 25, 50, 100, 300, 1_000, 10_000];
+
+#[derive(Default)]
+struct Series {
+    classes: [u64; BOUNDS_MS.len()],
+    count: u64,
+    micros: u64,
+}
+
+/// The service's own figures.
+#[derive(Default)]
+pub(super) struct Metrics {
+    requests: Mutex<BTreeMap<(String, String, u16), Series>>,
+}
+
+impl Metrics {
+    /// Counts an answered request. There are as many series as routes times answers: bounded.
+    pub(super) fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = requests.entry((method.to_owned(), route.to_owned(), status)).or_default();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        for (class, bound) in series.classes.iter_mut().zip(BOUNDS_MS) {
+            *class += u64::from(micros <= bound * 1_000);
+        }
+        series.count += 1;
+        series.micros = series.micros.saturating_add(micros);
+    }
+
+    /// The figures as Prometheus reads them.
+    pub(super) fn text(&self, store_bytes: u64, runs: usize) -> String {
+        let mut text = String::new();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String cannot fail.
+        let mut line = |line: std::fmt::Arguments<'_>| {
+            let _ = writeln!(text, "{line}");
+        };
+        line(format_args!("# HELP blindlink_store_bytes Bytes of the store on disk."));
+        line(format_args!("# TYPE blindlink_store_bytes gauge"));
+        line(format_args!("blindlink_store_bytes {store_bytes}"));
+        line(format_args!("# HELP blindlink_runs Runs that wait or compute."));
+        line(format_args!("# TYPE blindlink_runs gauge"));
+        line(format_args!("blindlink_runs {runs}"));
+        line(format_args!("# HELP blindlink_request_seconds Time from a request to its answer."));
+        line(format_args!("# TYPE blindlink_request_seconds histogram"));
+        for ((method, route, status), series) in requests.iter() {
+            let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+            for (count, bound) in series.classes.iter().zip(BOUNDS_MS) {
+                let bound = format!("{}.{:03}", bound / 1_000, bound % 1_000);
+                line(format_args!("blindlink_request_seconds_bucket{{{labels},le=\"{bound}\"}} {count}"));
+            }
+            let (count, micros) = (series.count, series.micros);
+            line(format_args!("blindlink_request_seconds_bucket{{{labels},le=\"+Inf\"}} {count}"));
+            let seconds = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+            line(format_args!("blindlink_request_seconds_sum{{{labels}}} {seconds}"));
+            line(format_args!("blindlink_request_seconds_count{{{labels}}} {count}"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_cumulative() {
+        let metrics = Metrics::default();
+        metrics.count("GET", "/v1/projects/{project}", 200, Duration::from_millis(7));
+        let text = metrics.text(3, 1);
+        let series = "{method=\"GET\",route=\"/v1/projects/{project}\",status=\"200\"";
+        assert!(text.contains(&format!("bucket{series},le=\"0.005\"}} 0\n")), "{text}");
+        assert!(text.contains(&format!("bucket{series},le=\"0.010\"}} 1\n")));
+        assert!(text.contains(&format!("sum{series}}} 0.007000\n")));
+    }
+}

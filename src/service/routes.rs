@@ -1,0 +1,60 @@
+//! Every way in. `openapi.json` says the same to machines; a test compares the two.
+
+use super::{console, handlers as h};
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path;)+) => {
+        /// Method and path of every route.
+        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        /// Adds every route.
+        pub(super) fn configure(config: &mut ServiceConfig) {
+            $(config.route($path, web::method(Method::$method).to($handler));)+
+            config.default_service(web::to(h::not_found));
+        }
+    };
+}
+
+routes! {
+    GET "/healthz" => h::health::health;
+    GET "/readyz" => h::health::ready;
+    GET "/metrics" => h::health::metrics;
+    GET "/openapi.json" => h::openapi::openapi;
+    GET "/v1/whoami" => h::keys::whoami;
+    GET "/v1/keys" => h::keys::list;
+    POST "/v1/keys" => h::keys::issue;
+    DELETE "/v1/keys/{key}" => h::keys::revoke;
+    GET "/v1/agencies" => h::agencies::list;
+    GET "/v1/agencies/{agency}" => h::agencies::read;
+    PUT "/v1/agencies/{agency}" => h::agencies::put;
+    GET "/v1/events" => h::events::centre_events;
+    GET "/v1/projects" => h::projects::list;
+    POST "/v1/projects" => h::projects::create;
+    GET "/v1/projects/{project}" => h::projects::read;
+    PUT "/v1/projects/{project}/epoch" => h::projects::begin_epoch;
+    GET "/v1/projects/{project}/agencies" => h::agencies::parties;
+    PUT "/v1/projects/{project}/agencies/{agency}" => h::agencies::join;
+    GET "/v1/projects/{project}/datasets" => h::datasets::list;
+    POST "/v1/projects/{project}/datasets" => h::datasets::create;
+    GET "/v1/projects/{project}/datasets/{dataset}" => h::datasets::read;
+    DELETE "/v1/projects/{project}/datasets/{dataset}" => h::datasets::abandon;
+    PUT "/v1/projects/{project}/datasets/{dataset}/chunks/{chunk}" => h::datasets::put_chunk;
+    POST "/v1/projects/{project}/datasets/{dataset}/seal" => h::datasets::seal;
+    GET "/v1/projects/{project}/runs" => h::runs::list;
+    POST "/v1/projects/{project}/runs" => h::runs::start;
+    GET "/v1/projects/{project}/runs/{run}" => h::runs::read;
+    POST "/v1/projects/{project}/runs/{run}/cancel" => h::runs::cancel;
+    GET "/v1/projects/{project}/links" => h::links::list;
+    GET "/v1/projects/{project}/links/{reference}" => h::links::read;
+    POST "/v1/projects/{project}/lookups" => h::lookups::ask;
+    GET "/v1/projects/{project}/overlap" => h::overlap::read;
+    GET "/v1/projects/{project}/events" => h::events::project;
+    GET "/console" => console::pages::home;
+    GET "/console/sign-in" => console::sign::form;
+    POST "/console/sign-in" => console::sign::sign_in;
+    POST "/console/sign-out" => console::sign::sign_out;
+    GET "/console/style.css" => console::pages::style;
+    GET "/console/projects/{project}" => console::pages::project;
+}

@@ -1,0 +1,177 @@
+//! Starting and stopping the service. No global state: several can run in one process.
+
+use super::error::ApiError;
+use super::jobs::Jobs;
+use super::metrics::Metrics;
+use super::state::Centre;
+use super::{console::Sessions, layers, routes};
+use crate::config::central::CentralConfig;
+use crate::store::{Clock, NewEvent, OpenReport, Store, StoreError, Token, Vault, system_clock};
+use crate::wire::messages::{KeyCreate, KeyScope, Role};
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Connections one worker serves at a time.
+const CONNECTIONS_MAX: usize = 1_024;
+/// A request's head must arrive within this.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests in progress get this long when the service stops; runs half of it.
+const STOP_SECONDS: u64 = 20;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start the service's threads: {0}")]
+    Threads(String),
+}
+
+/// A service that runs on threads of its own.
+pub struct Running {
+    addr: SocketAddr,
+    handle: ServerHandle,
+    thread: JoinHandle<std::io::Result<()>>,
+    first_key: Option<Token>,
+    opened: OpenReport,
+}
+
+impl Running {
+    /// Where it listens; the port is real when port 0 was asked for.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+    /// The operator's key, on the first start of an empty store only; to be shown once.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&Token> {
+        self.first_key.as_ref()
+    }
+    /// What opening the store found and mended.
+    #[must_use]
+    pub fn opened(&self) -> OpenReport {
+        self.opened
+    }
+    /// Lets requests in progress end, stops runs, flushes the store; returns when all is done.
+    ///
+    /// # Errors
+    /// When the server had failed.
+    pub fn stop(self) -> std::io::Result<()> {
+        // The command is sent when the future is made; the thread below ends when it is done.
+        drop(self.handle.stop(true));
+        self.wait()
+    }
+    /// Waits until the service ends, by [`Self::stop`] or by a signal.
+    ///
+    /// # Errors
+    /// When the server failed.
+    pub fn wait(self) -> std::io::Result<()> {
+        self.thread.join().unwrap_or_else(|_| Err(std::io::Error::other("the server's thread panicked")))
+    }
+}
+
+/// Starts the service on `store`; it stops by [`Running::stop`].
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(config: &CentralConfig, store: Arc<dyn Store>) -> Result<Running, StartError> {
+    start_with(config, store, system_clock(), false)
+}
+
+/// [`start`] with a clock, and with SIGINT and SIGTERM stopping it if `signals`.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start_with(
+    config: &CentralConfig,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    signals: bool,
+) -> Result<Running, StartError> {
+    let (vault, opened) = Vault::open(store, clock)?;
+    let first_key = first_key(&vault)?;
+    let vault = Arc::new(vault);
+    let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
+        .map_err(|error| StartError::Threads(error.to_string()))?;
+    let listen = |cause| StartError::Listen { address: config.listen, cause };
+    let listener = TcpListener::bind(config.listen).map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    let centre = web::Data::new(Centre {
+        vault,
+        jobs,
+        metrics: Metrics::default(),
+        sessions: Sessions::new(!config.listen.ip().is_loopback()),
+        upload_kept_hours: config.upload_kept_hours,
+    });
+    let workers = config.workers;
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("service".to_owned());
+    let thread = thread.spawn(move || {
+        let system = actix_web::rt::System::new();
+        system.block_on(serve(listener, centre, workers, signals, &sender))
+    });
+    let thread = thread.map_err(|error| StartError::Threads(error.to_string()))?;
+    let handle = receiver.recv().map_err(|_| StartError::Threads("the server ended at once".to_owned()))?;
+    Ok(Running { addr, handle, thread, first_key, opened })
+}
+
+async fn serve(
+    listener: TcpListener,
+    centre: web::Data<Centre>,
+    workers: usize,
+    signals: bool,
+    sender: &mpsc::Sender<ServerHandle>,
+) -> std::io::Result<()> {
+    let shared = centre.clone();
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(layers::observe)).configure(routes::configure)
+    })
+    .workers(workers)
+    .max_connections(CONNECTIONS_MAX)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(STOP_SECONDS);
+    if !signals {
+        server = server.disable_signals();
+    }
+    let server = server.listen(listener)?.run();
+    // Nobody listens when the starter gave up; then the server ends with its thread.
+    let _ = sender.send(server.handle());
+    let ended = server.await;
+    let jobs = centre.jobs.clone();
+    let _ = web::block(move || jobs.stop(STOP_SECONDS / 2)).await;
+    centre.vault.store().flush().map_err(|error| std::io::Error::other(error.to_string()))?;
+    ended
+}
+
+/// Issues the first operator's key into a store that has none.
+fn first_key(vault: &Vault) -> Result<Option<Token>, StoreError> {
+    if !vault.keys(None, 1)?.is_empty() {
+        return Ok(None);
+    }
+    let new = KeyCreate { scope: KeyScope::Centre, roles: vec![Role::Operator], expires: None, label: None };
+    let (token, _) = vault.issue_key(&new, NewEvent::new("first_key_issued"))?;
+    Ok(Some(token))
+}
+
+/// Checks a new key as the service does; for the command line, which works on a stopped service's store.
+///
+/// # Errors
+/// [`ApiError::Rule`] says what does not fit.
+pub fn check_new_key(vault: &Vault, new: &KeyCreate) -> Result<(), ApiError> {
+    super::handlers::keys::check_new(vault, new)
+}

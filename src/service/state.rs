@@ -1,0 +1,19 @@
+//! What every request can reach.
+
+use super::console::Sessions;
+use super::jobs::Jobs;
+use super::metrics::Metrics;
+use crate::store::Vault;
+use std::sync::Arc;
+
+/// The service's state, shared by its workers.
+pub(super) struct Centre {
+    pub(super) vault: Arc<Vault>,
+    pub(super) jobs: Jobs,
+    pub(super) metrics: Metrics,
+    pub(super) sessions: Sessions,
+    pub(super) upload_kept_hours: u32,
+}
+
+/// The state as handlers receive it.
+pub(super) type State = actix_web::web::Data<Centre>;

@@ -9,6 +9,7 @@ pub mod file;
 mod filter;
 pub mod key;
 pub mod keyfile;
+pub mod legacy;
 pub mod mapping;
 pub mod names;
 pub mod normalise;

@@ -4,9 +4,9 @@
 
 use super::error::LegacyError;
 use crate::wire::{
-    AgencyId, AttributeName, DecisionModel, DiceModel, EncodingBatch, EncodingHeader, Epoch, FORMAT_VERSION,
-    IdError, KeyCheckValue, Layout, LayoutError, Profile, ProjectId, RecordRef, SchemaFingerprint, Segment,
-    SlotColumn, Threshold, View, ViewName,
+    AgencyId, AttributeName, DecisionModel, EncodingBatch, EncodingHeader, Epoch, FORMAT_VERSION, IdError,
+    KeyCheckValue, Layout, LayoutError, Profile, ProjectId, RecordRef, SchemaFingerprint, Segment,
+    SlotColumn, View, ViewName,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -171,8 +171,7 @@ pub fn header(
     agency: AgencyId,
     project: ProjectId,
     batch: &EncodingBatch,
-    match_at: Threshold,
-    review_at: Threshold,
+    decision: DecisionModel,
 ) -> EncodingHeader {
     let bits = 8 * batch.layout.encoding_bytes();
     let schema = format!("clkhash CLK, {bits} bits");
@@ -185,7 +184,7 @@ pub fn header(
         schema,
         key_check: KeyCheckValue::from_bytes([0; 16]),
         layout: (*batch.layout).clone(),
-        decision: DecisionModel::Dice(DiceModel { match_at, review_at }),
+        decision,
         records: batch.len() as u64,
         plain_ids: true,
         content: batch.content_digest(),

@@ -54,10 +54,10 @@ pub(super) fn v2_to_v3(document: &Value) -> Value {
         if feature.get("ignored").is_some_and(is_truthy) {
             continue;
         }
-        if let Some(strategy) = feature["hashing"]["strategy"].as_object_mut() {
-            if !rename(strategy, "k", "bitsPerToken") {
-                rename(strategy, "numBits", "bitsPerFeature");
-            }
+        if let Some(strategy) = feature["hashing"]["strategy"].as_object_mut()
+            && !rename(strategy, "k", "bitsPerToken")
+        {
+            rename(strategy, "numBits", "bitsPerFeature");
         }
         if let Some(hashing) = feature["hashing"].as_object_mut() {
             let n = hashing.remove("ngram").unwrap_or_default();

@@ -15,8 +15,9 @@ use std::collections::HashMap;
 const BLAKE_KEY_BYTES_MAX: usize = 64;
 /// Positions one BLAKE2b digest yields: 64 bytes read as 16-bit numbers.
 const POSITIONS_PER_DIGEST: usize = 32;
-/// Tokens of one column remembered by one thread.
+/// Tokens of one column remembered by one thread, and positions of each.
 const MEMO_TOKENS_MAX: usize = 1 << 16;
+const MEMO_POSITIONS_MAX: u32 = 256;
 
 /// The hash of one column under its keys.
 pub(super) struct TokenHash {
@@ -25,7 +26,7 @@ pub(super) struct TokenHash {
 }
 
 enum Keyed {
-    Double { first: Hmac<Sha1>, second: Hmac<Md5>, prevent_singularity: bool },
+    Double { macs: Box<(Hmac<Sha1>, Hmac<Md5>)>, prevent_singularity: bool },
     Blake { key: zeroize::Zeroizing<Vec<u8>> },
 }
 
@@ -56,11 +57,9 @@ impl TokenHash {
                     return Err(unusable("prevent_singularity needs a filter of more than one bit"));
                 }
                 let any_length = |_| unusable("the key is refused by HMAC");
-                Keyed::Double {
-                    first: KeyInit::new_from_slice(keys.0).map_err(any_length)?,
-                    second: KeyInit::new_from_slice(keys.1).map_err(any_length)?,
-                    prevent_singularity,
-                }
+                let first = KeyInit::new_from_slice(keys.0).map_err(any_length)?;
+                let second = KeyInit::new_from_slice(keys.1).map_err(any_length)?;
+                Keyed::Double { macs: Box::new((first, second)), prevent_singularity }
             }
             HashKind::Blake => {
                 if !bits.is_power_of_two() {
@@ -83,7 +82,7 @@ impl TokenHash {
         }
         let seed = self.seed(token, count);
         self.set(&seed, count, filter);
-        if memo.len() < MEMO_TOKENS_MAX {
+        if memo.len() < MEMO_TOKENS_MAX && count <= MEMO_POSITIONS_MAX {
             memo.insert(token.into(), seed);
         }
     }
@@ -93,7 +92,8 @@ impl TokenHash {
         match seed {
             Seed::Line { start, step } => {
                 let mut position = *start;
-                for _ in 0..count {
+                // A line is back at its start after at most `bits` steps.
+                for _ in 0..count.min(self.bits) {
                     set(position);
                     position += step;
                     if position >= self.bits {
@@ -109,7 +109,8 @@ impl TokenHash {
 
     fn seed(&self, token: &[u8], count: u32) -> Seed {
         match &self.keyed {
-            Keyed::Double { first, second, prevent_singularity } => {
+            Keyed::Double { macs, prevent_singularity } => {
+                let (first, second) = &**macs;
                 let start = modulo(&digest(first, &[token]), self.bits);
                 let mut step = modulo(&digest(second, &[token]), self.bits);
                 let mut salts = '\0'..=char::MAX;

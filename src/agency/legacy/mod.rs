@@ -28,6 +28,8 @@ mod pattern;
 mod python;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 pub use clks::{Clk, ImportLimits, batch, export_clks, header, import_clks};

@@ -61,6 +61,8 @@ struct Flags {
 #[derive(PartialEq)]
 enum Item {
     Atom,
+    /// Looks ahead or behind: takes no letters, so repeating it is doing it once or not at all.
+    Look,
     Anchor,
     Nothing,
 }
@@ -146,8 +148,9 @@ impl Reader {
             }
             if let Some((least, most)) = self.quantifier(letter)? {
                 match last {
+                    Item::Look if !repeated => self.repeat_look(start, least, most),
                     Item::Atom if !repeated => self.repeat(start, least, most),
-                    Item::Atom => return Err("multiple repeat".into()),
+                    Item::Atom | Item::Look => return Err("multiple repeat".into()),
                     Item::Anchor | Item::Nothing => return Err("nothing to repeat".into()),
                 }
                 repeated = true;
@@ -211,6 +214,18 @@ impl Reader {
         }
     }
 
+    fn repeat_look(&mut self, start: usize, least: u32, most: Option<u32>) {
+        if most == Some(0) {
+            // The empty branch always matches first; the groups inside still count.
+            self.out.insert_str(start, "(?:|");
+            self.out.push(')');
+        } else if least == 0 {
+            self.out.insert_str(start, "(?:");
+            self.out.push_str("|)");
+        }
+        let _lazy_or_possessive = self.eat('?') || self.eat('+');
+    }
+
     fn item(&mut self, letter: char, flags: &mut Flags, depth: u32, first: bool) -> Parsed<Item> {
         match letter {
             '(' => return self.group(flags, depth, first),
@@ -260,10 +275,10 @@ impl Reader {
             },
             ':' => self.enclosed("(?:", *flags, depth)?,
             '>' => self.enclosed("(?>", *flags, depth)?,
-            '=' => self.enclosed("(?=", *flags, depth)?,
-            '!' => self.enclosed("(?!", *flags, depth)?,
-            '<' if self.eat('=') => self.enclosed("(?<=", *flags, depth)?,
-            '<' if self.eat('!') => self.enclosed("(?<!", *flags, depth)?,
+            '=' => return self.look("(?=", *flags, depth),
+            '!' => return self.look("(?!", *flags, depth),
+            '<' if self.eat('=') => return self.look("(?<=", *flags, depth),
+            '<' if self.eat('!') => return self.look("(?<!", *flags, depth),
             '#' => {
                 self.until(')')?;
                 return Ok(Item::Nothing);
@@ -288,6 +303,11 @@ impl Reader {
         self.expect(')')?;
         self.out.push(')');
         Ok(())
+    }
+
+    fn look(&mut self, opening: &str, flags: Flags, depth: u32) -> Parsed<Item> {
+        self.enclosed(opening, flags, depth)?;
+        Ok(Item::Look)
     }
 
     fn condition(&mut self, flags: Flags, depth: u32) -> Parsed<()> {

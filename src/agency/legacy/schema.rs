@@ -17,7 +17,9 @@ use std::io::Read;
 
 /// Longest filter before folding, in bits.
 const FILTER_BITS_MAX: u64 = 1 << 20;
-/// Most insertions of one token or feature, tokens either side of a number, and letters of an n-gram.
+/// Most insertions of one token or feature.
+const INSERTIONS_MAX: u64 = 1_000_000;
+/// Most tokens either side of a number, and letters of an n-gram.
 const COUNT_MAX: u64 = 100_000;
 /// Most fractional digits of a numeric comparison.
 const FRACTION_DIGITS_MAX: u64 = 300;
@@ -80,7 +82,7 @@ impl LegacySchema {
     ///
     /// # Errors
     /// [`LegacyError::TooLong`] above 1 MiB, [`LegacyError::Json`], and [`LegacyError::Schema`] where clkhash
-    /// refuses it too, or where a length is out of all proportion (2^20 bits, 100,000 insertions, 1,024 columns).
+    /// refuses it too, or where a length is out of all proportion (2^20 bits, 1,000,000 insertions, 1,024 columns).
     pub fn read(file: impl Read) -> Result<Self, LegacyError> {
         let mut bytes = Vec::new();
         let read = file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes);
@@ -287,10 +289,10 @@ fn whole(value: &Value, path: &str, name: &str, default: Option<u64>, max: u64) 
 
 /// A number of insertions; here clkhash does take `20.0`.
 fn count_of(value: &Value, path: &str) -> Result<u32, LegacyError> {
-    let count = value.as_f64().filter(|&count| count <= COUNT_MAX as f64);
+    let count = value.as_f64().filter(|&count| count <= INSERTIONS_MAX as f64);
     count
         .map(|count| count as u32)
-        .ok_or_else(|| LegacyError::schema(path, format!("must be at most {COUNT_MAX}")))
+        .ok_or_else(|| LegacyError::schema(path, format!("must be at most {INSERTIONS_MAX}")))
 }
 
 fn big(value: &Value) -> Option<BigInt> {

@@ -69,7 +69,6 @@ const ALIASES: [(Field, &[&str]); 21] = [
             "middlenames",
             "forename2",
             "secondforename",
-            "secondname",
             "forename3",
             "thirdforename",
             "othernames",

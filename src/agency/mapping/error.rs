@@ -53,7 +53,7 @@ pub enum MappingError {
         reason: &'static str,
     },
     /// An oldest year out of range.
-    #[error("oldest_year must be 1500 to 2100")]
+    #[error("oldest_year must be 1 to 2100")]
     OldestYear,
     /// A needed field has no column.
     #[error("no column for {0}: name it in the mapping's [columns]")]

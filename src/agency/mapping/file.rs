@@ -73,7 +73,7 @@ impl Mapping {
         }
         if let Some(year) = raw.oldest_year {
             mapping.oldest_year =
-                Some(year).filter(|y| (1500..=2100).contains(y)).ok_or(MappingError::OldestYear)?;
+                Some(year).filter(|y| (1..=2100).contains(y)).ok_or(MappingError::OldestYear)?;
         }
         if let Some(date) = raw.reference_date {
             let field = || "reference_date".to_owned();

@@ -25,6 +25,8 @@ pub enum Seen {
     Name,
     /// A placeholder or a remark: counts as missing.
     Placeholder,
+    /// A title and nothing else: counts as missing.
+    TitleOnly,
     /// Letters of another script only: counts as missing.
     Unreadable,
     /// A name beside a placeholder ("(UNBORN) FLYNN").
@@ -91,7 +93,7 @@ impl Names {
     fn given_once(&mut self, value: &str, umlauts: Umlauts, source: NameSource) -> Seen {
         let (plain, asides) = brackets(value);
         let mut split = Split::of(&plain, umlauts);
-        titles::strip(&mut split.groups);
+        split.strip_titles();
         let kind = placeholder::given(&mut split.groups);
         let seen = split.seen(kind);
         let mut next = source;
@@ -113,7 +115,7 @@ impl Names {
     fn family_once(&mut self, value: &str, umlauts: Umlauts, source: NameSource) -> Seen {
         let (plain, asides) = brackets(value);
         let mut split = Split::of(&plain, umlauts);
-        titles::strip(&mut split.groups);
+        split.strip_titles();
         let kind = placeholder::family(&mut split.groups);
         let mut seen = split.seen(kind);
         push_family(&mut self.family, split.groups, source);
@@ -146,7 +148,7 @@ impl Names {
             None => (plain.as_ref(), None),
         };
         let mut split = Split::of(head, umlauts);
-        titles::strip(&mut split.groups);
+        split.strip_titles();
         if placeholder::given(&mut split.groups) == Kind::Placeholder {
             return Seen::Placeholder;
         }
@@ -284,11 +286,13 @@ struct Split {
     groups: Vec<Group>,
     /// Whether it held letters with no Latin spelling.
     other_script: bool,
+    /// Whether titles were all there was.
+    title_only: bool,
 }
 
 impl Split {
     fn of(value: &str, umlauts: Umlauts) -> Self {
-        let mut split = Self { groups: Vec::new(), other_script: false };
+        let mut split = Self { groups: Vec::new(), other_script: false, title_only: false };
         let (mut group, mut part) = (Group::new(), String::new());
         for character in text::composed(value).chars() {
             if character.is_ascii_alphabetic() {
@@ -314,8 +318,16 @@ impl Split {
         }
     }
 
+    fn strip_titles(&mut self) {
+        if !self.groups.is_empty() {
+            titles::strip(&mut self.groups);
+            self.title_only = self.groups.is_empty();
+        }
+    }
+
     fn seen(&self, kind: Kind) -> Seen {
         match kind {
+            Kind::Name if self.title_only => Seen::TitleOnly,
             Kind::Cleaned => Seen::NameAndPlaceholder,
             Kind::Name if !self.groups.is_empty() => Seen::Name,
             Kind::Name if self.other_script => Seen::Unreadable,
@@ -343,6 +355,8 @@ fn close_part(group: &mut Group, part: &mut String) {
         *part = fixed;
     }
     if !part.is_empty() {
+        // Nearly every group is one word.
+        group.reserve_exact(1);
         group.push(std::mem::take(part));
     }
 }
@@ -395,6 +409,8 @@ mod tests {
             ("Văn An", "van m:an"),
             ("Jörg", "jorg a:joerg"),
             ("Mr. John", "john"),
+            ("Junior", "junior"),
+            ("Mrs", ""),
             ("D'Arcy", "darcy"),
             ("margar3t", "margaret"),
             ("J. R.", "j m:r"),
@@ -425,6 +441,7 @@ mod tests {
             ("Groß", "gross"),
             ("Wójcik-Łuczak", "wojcik-luczak"),
             ("sr.", ""),
+            ("Bart", "bart"),
         ] {
             assert_eq!(family(value), expected, "{value}");
         }
@@ -462,6 +479,7 @@ mod tests {
             assert_eq!(seen(value), Seen::Name, "{value}");
         }
         assert_eq!(seen("Иван"), Seen::Unreadable);
+        assert_eq!(seen("Sir"), Seen::TitleOnly);
         let mut names = Names::default();
         assert_eq!(names.add_family("(UNBORN) FLYNN", NameSource::Main), Seen::NameAndPlaceholder);
         assert_eq!(names.add_family("UNKNOWN", NameSource::Main), Seen::Placeholder);

@@ -48,10 +48,10 @@ const TITLES: [&str; 38] = [
 const BARE: [&str; 14] =
     ["mr", "mrs", "miss", "ms", "mx", "dr", "sir", "dame", "rev", "revd", "hon", "prof", "mstr", "mister"];
 
-/// What follows a name: generations, honours.
-const SUFFIXES: [&str; 20] = [
-    "jr", "jnr", "junior", "sr", "snr", "ii", "iii", "esq", "esquire", "bt", "bart", "baronet", "obe", "mbe",
-    "cbe", "kbe", "phd", "mp", "qc", "kc",
+/// What follows a name: generations, honours. "Junior", "Bart" and "Mp" are also people's names.
+const SUFFIXES: [&str; 16] = [
+    "jr", "jnr", "sr", "snr", "ii", "iii", "esq", "esquire", "bt", "baronet", "obe", "mbe", "cbe", "kbe",
+    "phd", "qc",
 ];
 
 /// Ranks: a text after a comma that holds one is a rank, not a given name.

@@ -6,8 +6,8 @@ use crate::agency::normalise::dates::DateFormat;
 use jiff::civil::Date;
 
 /// Values that must be dates of the calendar in the chosen format, in percent. Errors of keying and optical
-/// reading leave 94 to 100 % in real extracts.
-const FIT_PERCENT: usize = 90;
+/// reading leave 90 to 100 % in real extracts; what else could fit is judged apart.
+const FIT_PERCENT: usize = 80;
 /// Years that a date of birth in an extract can have.
 const YEARS: std::ops::RangeInclusive<i16> = 1500..=2100;
 
@@ -46,7 +46,7 @@ pub enum DateChoice {
     },
 }
 
-/// The one format that at least 90 % of the values fit and no other explains: a rival must fail on more than
+/// The one format that at least 80 % of the values fit and no other explains: a rival must fail on more than
 /// 1 % of the values and on at least two that the choice reads, and may read alone at most a tenth of these.
 ///
 /// # Errors

@@ -150,8 +150,8 @@ fn propose_years(read: &[Date], mapping: &mut Mapping, today: Date, notes: &mut 
     let share = |some: &dyn Fn(&Date) -> bool| read.iter().filter(|date| some(date)).count();
     let old = share(&|date| date.year() < 1900);
     if old * 100 > read.len() {
-        mapping.oldest_year = 1500;
-        notes.push(format!("{old} dates are before 1900: oldest_year is set to 1500."));
+        mapping.oldest_year = 1000;
+        notes.push(format!("{old} dates are before 1900: oldest_year is set to 1000."));
     }
     let future = share(&|date| *date > today);
     if future * 100 > read.len() {
@@ -179,4 +179,68 @@ fn propose_postcodes(mapping: &mut Mapping, sample: &Sample, notes: &mut Vec<Str
         "'{column}': {uk} of {} values are UK postcodes: postal codes of any country are taken.",
         values.len()
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use std::path::PathBuf;
+
+    fn proposed(text: &str) -> Result<Proposal, ProposeError> {
+        propose(text.as_bytes(), date(2026, 3, 14))
+    }
+
+    #[test]
+    fn proposes_what_the_hand_made_mappings_say() {
+        for name in ["school_mis", "social_care", "child_health", "police"] {
+            let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/dirty_extracts").join(name);
+            let file = std::fs::File::open(path.with_extension("csv")).unwrap();
+            let proposal = propose(file, date(2026, 3, 14)).unwrap();
+            let mut by_hand =
+                Mapping::from_toml(&std::fs::read_to_string(path.with_extension("toml")).unwrap()).unwrap();
+            // What travels in clear is never proposed.
+            by_hand.constants = Default::default();
+            by_hand.columns.remove(&Field::AreaCode);
+            assert_eq!(proposal.mapping, by_hand, "{name}");
+            assert_eq!(Mapping::from_toml(&proposal.to_toml()), Ok(proposal.mapping), "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_certain() {
+        let text = "id,forename,surname,dob\n1,a,b,01/02/2010\n2,c,d,03/04/2011\n3,e,f,05/06/2012\n";
+        let message = proposed(text).unwrap_err().to_string();
+        assert!(message.contains("'dob'") && message.contains("%m/%d/%Y"), "{message}");
+        let text = "forename,surname,dob\na,b,13/02/2010\n";
+        assert_eq!(
+            proposed(text).unwrap_err().to_string(),
+            "no column for record_id: name it in the mapping's [columns]"
+        );
+        let text = "id,surname,dob\n1,b,13/02/2010\n";
+        assert!(proposed(text).unwrap_err().to_string().starts_with("no column for given_name"));
+        assert_eq!(proposed("id,forename\n"), Err(ProposeError::Read(ReadError::HeaderOnly)));
+    }
+
+    #[test]
+    fn delimiter_encoding_years_and_foreign_postcodes() {
+        let mut bytes = b"id;Forename;Surname;D.O.B.;Post-code\n".to_vec();
+        for day in 1..29 {
+            let year = if day < 27 { 1850 + day } else { 2040 };
+            bytes.extend(
+                format!("{day};Zo\u{40};M;{day:02}.03.{year};31{day:02}\n")
+                    .bytes()
+                    .map(|b| if b == b'@' { 0xeb } else { b }),
+            );
+        }
+        let proposal = propose(bytes.as_slice(), date(2026, 3, 14)).unwrap();
+        let mapping = &proposal.mapping;
+        assert_eq!((mapping.delimiter, mapping.encoding), (b';', Encoding::Windows1252));
+        assert_eq!((mapping.oldest_year, mapping.reference_date), (1000, Some(date(2040, 12, 31))));
+        assert_eq!(mapping.postcodes, PostcodeScheme::Any);
+        assert_eq!(mapping.columns[&Field::DateOfBirth].format.as_ref().unwrap().as_str(), "%d.%m.%Y");
+        assert_eq!(Mapping::from_toml(&proposal.to_toml()).as_ref(), Ok(mapping));
+        // No value in what is shown.
+        assert!(!proposal.to_toml().contains("1851"));
+    }
 }

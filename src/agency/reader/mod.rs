@@ -17,7 +17,7 @@ use super::mapping::{Field, Mapping, MappingError, Plan};
 use super::record::Person;
 use crate::wire::limits;
 use jiff::civil::Date;
-use person::{Outcome, Taken};
+use person::{Outcome, Refusal};
 use rayon::prelude::*;
 use rows::{Block, Rows};
 use std::collections::HashSet;
@@ -251,13 +251,15 @@ impl<R: Read> Extract<R> {
     fn settle(&mut self, outcome: Outcome, batch: &mut Batch) -> Result<(), ReadError> {
         let Outcome { row, taken, findings, present } = outcome;
         let (person, digest) = match taken {
-            Taken::Blank => {
+            Err(Refusal::Blank) => {
                 self.tally.blank_rows += 1;
                 return Ok(());
             }
-            Taken::NotUtf8 { column } => return Err(ReadError::NotUtf8 { row, column }),
-            Taken::Rejected { rule, column } => return self.reject(Finding { row, column, rule }, batch),
-            Taken::Person { person, digest } => (person, digest),
+            Err(Refusal::NotUtf8 { column }) => return Err(ReadError::NotUtf8 { row, column }),
+            Err(Refusal::Rejected { rule, column }) => {
+                return self.reject(Finding { row, column, rule }, batch);
+            }
+            Ok(taken) => taken,
         };
         if !self.seen.insert(digest) {
             let column = self.plan.field(Field::RecordId).map(|column| Arc::clone(&column.header));
@@ -271,7 +273,7 @@ impl<R: Read> Extract<R> {
         for (rule, column) in findings {
             self.tally.add(row, column, rule);
         }
-        batch.persons.push(*person);
+        batch.persons.push(person);
         batch.rows.push(row);
         Ok(())
     }
@@ -313,3 +315,6 @@ fn check_dates(plan: &Plan, block: &Block) -> Result<(), ReadError> {
         instead: instead.filter(|other| other != format).map(|format| format.as_str().to_owned()),
     })
 }
+
+#[cfg(test)]
+mod tests;

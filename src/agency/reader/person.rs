@@ -24,15 +24,17 @@ const DUPLICATES_CONTEXT: &str = "blindlink 2026 duplicate local ids of one extr
 /// What became of a row.
 pub(super) struct Outcome {
     pub(super) row: u64,
-    pub(super) taken: Taken,
+    pub(super) taken: Result<Taken, Refusal>,
     pub(super) findings: Vec<(Rule, Option<Arc<str>>)>,
     /// Bit k: the plan's field k has a usable value.
     pub(super) present: u64,
 }
 
-/// Whether and how a row was taken.
-pub(super) enum Taken {
-    Person { person: Box<Person>, digest: [u8; 16] },
+/// A person, and the digest by which its id is found again.
+pub(super) type Taken = (Person, [u8; 16]);
+
+/// Why a row is not taken.
+pub(super) enum Refusal {
     Rejected { rule: Rule, column: Option<Arc<str>> },
     NotUtf8 { column: usize },
     Blank,
@@ -87,7 +89,7 @@ pub(super) fn value<'a>(plan: &Plan, text: &'a RowText<'_>, column: &Column) -> 
 /// Reads one row.
 pub(super) fn read(plan: &Plan, row: Row<'_>) -> Outcome {
     let mut reading = Reading { plan, findings: Vec::new(), present: 0 };
-    let taken = reading.take(row).unwrap_or_else(|taken| taken);
+    let taken = reading.take(row);
     Outcome { row: row.number, taken, findings: reading.findings, present: reading.present }
 }
 
@@ -98,10 +100,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The person, or what stands in the way (as an error, to leave early).
-    fn take(&mut self, row: Row<'_>) -> Result<Taken, Taken> {
+    fn take(&mut self, row: Row<'_>) -> Result<Taken, Refusal> {
         let plan = self.plan;
-        let reject = |rule, column| Err(Taken::Rejected { rule, column });
+        let reject = |rule, column| Err(Refusal::Rejected { rule, column });
         if row.unterminated {
             return reject(Rule::UnterminatedQuote, None);
         }
@@ -110,7 +111,7 @@ impl Reading<'_> {
             return reject(Rule::NulByte, at.and_then(|at| plan.headers.get(at)).map(Arc::clone));
         }
         if row.bytes.iter().all(|byte| *byte == b' ') {
-            return Err(Taken::Blank);
+            return Err(Refusal::Blank);
         }
         // A delimiter at the end of every row is common and harmless; anything else shifts columns.
         let used = row.ends.len().min(plan.width);
@@ -120,7 +121,7 @@ impl Reading<'_> {
         }
         let text = match decode(row, plan.encoding) {
             Ok(text) => text,
-            Err(ReadError::NotUtf8 { column, .. }) => return Err(Taken::NotUtf8 { column }),
+            Err(ReadError::NotUtf8 { column, .. }) => return Err(Refusal::NotUtf8 { column }),
             Err(_) => return reject(Rule::RaggedRow, None),
         };
         let id = plan.field(Field::RecordId);
@@ -138,7 +139,7 @@ impl Reading<'_> {
             return reject(Rule::NothingToLink, None);
         }
         let digest = duplicate_digest(&person.local_id);
-        Ok(Taken::Person { person: Box::new(person), digest })
+        Ok((person, digest))
     }
 
     fn found(&mut self, column: Option<&Column>) {
@@ -164,6 +165,7 @@ impl Reading<'_> {
         ];
         let plan = self.plan;
         let mut names = Names::default();
+        let mut placeholder = false;
         for (field, add) in FIELDS {
             let Some(column) = plan.field(field) else { continue };
             let Some(value) = value(plan, text, column) else { continue };
@@ -172,15 +174,17 @@ impl Reading<'_> {
                 self.found(Some(column));
             }
             match seen {
-                Seen::Name => {}
+                Seen::Name | Seen::TitleOnly => {}
                 Seen::Unreadable => self.note(Rule::NameUnreadable, column),
                 Seen::Placeholder | Seen::NameAndPlaceholder => {
                     self.note(Rule::NamePlaceholder, column);
-                    person.flags.placeholder_name = true;
+                    placeholder |= field != Field::MiddleNames;
                 }
             }
         }
         (person.given, person.family) = names.finish();
+        // A placeholder beside a full set of names ("Katie", known as "Twin 1") casts no doubt on them.
+        person.flags.placeholder_name = placeholder && (person.given.is_empty() || person.family.is_empty());
     }
 
     fn birth(&mut self, text: &RowText<'_>, person: &mut Person) {
@@ -299,7 +303,7 @@ impl Reading<'_> {
         }
     }
 
-    fn payload(&mut self, text: &RowText<'_>) -> Result<Payload, Taken> {
+    fn payload(&mut self, text: &RowText<'_>) -> Result<Payload, Refusal> {
         let plan = self.plan;
         let mut payload = plan.constants;
         let short = |value: &str, _: &Column| payload::short_text(value).ok();
@@ -314,7 +318,7 @@ impl Reading<'_> {
             payload.visibility = payload::visibility(&value);
             if payload.visibility.is_none() {
                 let column = Some(Arc::clone(&column.header));
-                return Err(Taken::Rejected { rule: Rule::VisibilityUnknown, column });
+                return Err(Refusal::Rejected { rule: Rule::VisibilityUnknown, column });
             }
             self.found(Some(column));
         }

@@ -129,7 +129,16 @@ impl Judge {
         }
     }
 
-    /// The evidence model and the evidence of a pair, for weights, waterfalls and estimates; none under a
+    /// The evidence model, where it is one.
+    #[must_use]
+    pub fn evidence_model(&self) -> Option<&EvidenceModel> {
+        match &self.kind {
+            Kind::Dice(_) => None,
+            Kind::Evidence { model, .. } => Some(model),
+        }
+    }
+
+    /// The evidence of a pair, for weights, waterfalls and estimates; none under a
     /// Dice model or where no slot agrees.
     #[must_use]
     pub fn evidence(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Evidence> {

@@ -20,8 +20,8 @@ pub struct Evidence {
     /// Best similarity over agreeing slots; none where the attribute is missing on either side or no
     /// agreeing slot carries it.
     pub similarities: [Option<Similarity>; ATTRIBUTES_MAX],
-    /// Number of agreeing slot pairs.
-    pub agreeing: u32,
+    /// Views with an agreeing slot pair: bit k = view k of the layout.
+    pub views: u32,
     /// Whether names agree crosswise in every agreeing slot that could tell.
     pub swapped: bool,
 }
@@ -85,9 +85,13 @@ impl Reader {
     pub fn read(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Evidence> {
         let mut evidence = Evidence { swapped: true, ..Evidence::default() };
         let mut names_told = false;
-        for (plan, (ours, theirs)) in self.views.iter().zip(left.views.iter().zip(&right.views)) {
+        let tables = left.views.iter().zip(&right.views);
+        for (view, (plan, (ours, theirs))) in self.views.iter().zip(tables).enumerate() {
             for (row_a, row_b) in slot_pairs(ours, a, theirs, b) {
-                names_told |= plan.read(ours.filters.row(row_a), theirs.filters.row(row_b), &mut evidence);
+                if plan.read(ours.filters.row(row_a), theirs.filters.row(row_b), &mut evidence) {
+                    evidence.views |= 1 << view;
+                    names_told |= plan.swap.is_some();
+                }
             }
         }
         evidence.swapped &= names_told;
@@ -99,7 +103,7 @@ impl Reader {
                 }
             }
         }
-        (evidence.agreeing > 0).then_some(evidence)
+        (evidence.views > 0).then_some(evidence)
     }
 }
 
@@ -168,7 +172,7 @@ impl ViewPlan {
         }
     }
 
-    /// Adds what two slots say; returns whether they agree and could tell how the names stand.
+    /// Adds what two slots say; returns whether they agree.
     fn read(&self, a: &[u64], b: &[u64], evidence: &mut Evidence) -> bool {
         let mut straight = [Counts::default(); ATTRIBUTES_MAX];
         let mut row = Counts::default();
@@ -190,7 +194,6 @@ impl ViewPlan {
         if !self.agree_at.passes(joint.common, joint.total) {
             return false;
         }
-        evidence.agreeing += 1;
         evidence.swapped &= swapped || self.swap.is_none();
         for (at, (counts, segment)) in straight.iter().zip(&self.segments).enumerate() {
             let counts = match &crosswise {
@@ -210,7 +213,7 @@ impl ViewPlan {
                 best(&mut evidence.similarities[*attribute], *similarity);
             }
         }
-        self.swap.is_some()
+        true
     }
 
     /// Reads two segments crosswise. Both attributes get the Dice of both comparisons together, so that

@@ -2,12 +2,14 @@
 //!
 //! May see: the arena, the joins, the judge. Must not see: other pairs' verdicts.
 
-use super::{LinkOptions, RunError, Truncation};
+use super::{LinkOptions, RunError, Truncation, judge_for};
 use crate::linkage::arena::Dataset;
 use crate::linkage::blocks::{tagged_join, tagged_self_join};
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::exec::{Control, Exec};
+use crate::linkage::groups::RecordAt;
 use crate::linkage::join::{JoinError, Joined};
+use crate::wire::DecisionModel;
 
 /// Pairs judged between two looks at the cancel flag.
 const CHUNK_PAIRS: usize = 4_096;
@@ -87,6 +89,33 @@ pub(super) fn find(
     Ok(candidates)
 }
 
+/// Hands what `read` makes of each candidate pair of records to `each`, in a fixed order: first by pair of
+/// datasets, then by record. For learning and measuring; nothing is judged.
+///
+/// # Errors
+/// As [`super::link`].
+pub fn for_each_candidate<T: Send>(
+    datasets: &[Dataset],
+    decision: &DecisionModel,
+    options: &LinkOptions,
+    exec: Exec<'_>,
+    control: &Control,
+    read: &(dyn Fn(&Judge, RecordAt, RecordAt) -> Option<T> + Sync),
+    each: &mut dyn FnMut(T),
+) -> Result<(), RunError> {
+    let Some(judge) = judge_for(datasets, decision)? else { return Ok(()) };
+    let mut search = Search::new(&judge, options, exec, control);
+    for (left, right) in dataset_pairs(datasets, false) {
+        let pairs = search.joined(&datasets[left], Some(&datasets[right]))?;
+        let found = search.map(&pairs, |a, b| {
+            let left = RecordAt { agency: number(left), record: a };
+            read(&judge, left, RecordAt { agency: number(right), record: b })
+        })?;
+        found.into_iter().for_each(&mut *each);
+    }
+    Ok(())
+}
+
 /// The number of a dataset as it stands in a link; there are at most 64.
 pub(super) fn number(dataset: usize) -> u16 {
     u16::try_from(dataset).unwrap_or(u16::MAX)
@@ -157,21 +186,32 @@ impl<'s> Search<'s> {
         pairs.sort_unstable();
         pairs.dedup();
         self.pairs_judged += pairs.len() as u64;
-        let right = right.unwrap_or(left);
-        let (judge, control) = (self.judge, self.control);
-        let judge_chunk = |chunk: usize| {
+        let (right, judge) = (right.unwrap_or(left), self.judge);
+        self.map(&pairs, |a, b| {
+            let verdict = judge.judge(left, a as usize, right, b as usize)?;
+            Some(Edge { a, b, verdict })
+        })
+    }
+
+    /// What `read` makes of each pair, in their order.
+    fn map<T: Send>(
+        &self,
+        pairs: &[u64],
+        read: impl Fn(u32, u32) -> Option<T> + Sync + Send,
+    ) -> Result<Vec<T>, RunError> {
+        let control = self.control;
+        let read_chunk = |chunk: usize| {
             control.advance(0)?;
             let from = chunk * CHUNK_PAIRS;
-            let chunk = &pairs[from..pairs.len().min(from + CHUNK_PAIRS)];
-            let edges = chunk.iter().filter_map(|pair| {
+            let chunk = pairs[from..pairs.len().min(from + CHUNK_PAIRS)].iter();
+            let found = chunk.filter_map(|pair| {
                 let (a, b) = unpack(*pair);
-                let verdict = judge.judge(left, a as usize, right, b as usize)?;
-                Some(Edge { a, b, verdict })
+                read(a, b)
             });
-            Ok(edges.collect::<Vec<_>>())
+            Ok(found.collect::<Vec<T>>())
         };
-        let chunks: Vec<Vec<Edge>> = self.exec.map(pairs.len().div_ceil(CHUNK_PAIRS), judge_chunk)?;
-        Ok(chunks.concat())
+        let chunks: Vec<Vec<T>> = self.exec.map(pairs.len().div_ceil(CHUNK_PAIRS), read_chunk)?;
+        Ok(chunks.into_iter().flatten().collect())
     }
 
     /// Joins one view; none where a side has only empty filters in it and the layout has other views.

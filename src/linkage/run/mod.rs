@@ -11,7 +11,7 @@ mod delta;
 mod lookup;
 mod settle;
 
-pub use candidates::{Candidates, Edge, PairEdges};
+pub use candidates::{Candidates, Edge, PairEdges, for_each_candidate};
 pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
 pub use lookup::{Found, Index, LookupOptions};
 
@@ -180,6 +180,6 @@ impl Run {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod views_tests;

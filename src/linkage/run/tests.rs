@@ -6,22 +6,22 @@ use crate::wire::{Layout, Profile, Reason, RecordRef, Segment, View};
 use std::sync::Arc;
 
 /// A small generator of reproducible numbers (SplitMix64, Steele et al. 2014).
-pub(super) struct Numbers(pub(super) u64);
+pub(in crate::linkage) struct Numbers(pub(in crate::linkage) u64);
 
 impl Numbers {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::linkage) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(in crate::linkage) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
 
-const WORDS: usize = 4;
+pub(in crate::linkage) const WORDS: usize = 4;
 
 fn clk_layout() -> Arc<Layout> {
     let bits = 64 * WORDS as u32;
@@ -30,7 +30,7 @@ fn clk_layout() -> Arc<Layout> {
     Arc::new(Layout::new(Profile::Clk, vec![view], false, Vec::new(), Vec::new()).unwrap())
 }
 
-fn dataset(agency: &str, rows: &[(RecordRef, [u64; WORDS])]) -> Dataset {
+pub(in crate::linkage) fn dataset(agency: &str, rows: &[(RecordRef, [u64; WORDS])]) -> Dataset {
     let words = rows.iter().flat_map(|(_, words)| *words).collect();
     Dataset {
         agency: agency.parse().unwrap(),
@@ -70,7 +70,7 @@ fn agencies(count: u8, children: u64, noise: u64) -> Vec<Dataset> {
     (0..count).map(|agency| dataset(&format!("agency-{agency}"), &rows(agency))).collect()
 }
 
-fn dice(match_at: &str, review_at: &str) -> DecisionModel {
+pub(in crate::linkage) fn dice(match_at: &str, review_at: &str) -> DecisionModel {
     DecisionModel::Dice(crate::wire::DiceModel {
         match_at: match_at.parse().unwrap(),
         review_at: review_at.parse().unwrap(),

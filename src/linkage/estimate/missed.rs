@@ -1,0 +1,116 @@
+//! How many true pairs a run missed.
+//!
+//! May see: a run, its datasets, the judge. Must not see: a truth.
+
+use crate::linkage::arena::Dataset;
+use crate::linkage::decide::Judge;
+use crate::linkage::groups::RecordAt;
+use crate::linkage::run::{Link, Run};
+use crate::wire::Similarity;
+use std::collections::{BTreeMap, HashSet};
+
+/// Width of the windows in which links thin out towards the threshold, in millionths of Dice.
+const WINDOW: i64 = 40_000;
+
+/// Missed pairs with a range.
+pub(super) struct Missed {
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// The larger of two lower bounds, or the mean of the triangles and the thinning; the range spans them and their sampling errors. `precision` is the expected
+/// share of right links, `wrong_from` the expected number of wrong ones with at least a given score key.
+pub(super) fn missed(
+    datasets: &[Dataset],
+    run: &Run,
+    judge: &Judge,
+    precision: f64,
+    wrong_from: &dyn Fn(i64) -> f64,
+) -> Missed {
+    let views = by_views(datasets, run, judge);
+    let bounds = views.is_some();
+    let own = views.or_else(|| by_thinning(run, wrong_from));
+    let answers: Vec<(f64, f64)> = own.into_iter().chain(by_triangles(run, precision)).collect();
+    let links = run.links.len() as f64;
+    let Some((largest, error)) = answers.iter().copied().max_by(|x, y| x.0.total_cmp(&y.0)) else {
+        return Missed { value: 0.0, low: 0.0, high: links };
+    };
+    let mean = answers.iter().map(|(value, _)| value).sum::<f64>() / answers.len() as f64;
+    let value = if bounds { largest } else { mean };
+    let low = answers.iter().map(|(value, error)| value - error).fold(value - error, f64::min).max(0.0);
+    // Leave room upwards, at least two pairs in a hundred.
+    let high = largest + error.max(0.02 * links).max(value / 2.0);
+    Missed { value, low, high }
+}
+
+/// Chao's lower bound from the number of views that agree; none where there are fewer than three views.
+fn by_views(datasets: &[Dataset], run: &Run, judge: &Judge) -> Option<(f64, f64)> {
+    if datasets.first()?.views.len() < 3 {
+        return None;
+    }
+    let mut by_count = [0.0f64; 3];
+    for link in &run.links {
+        let (left, right) = (&datasets[usize::from(link.agency_a)], &datasets[usize::from(link.agency_b)]);
+        let evidence = judge.evidence(left, link.record_a as usize, right, link.record_b as usize)?;
+        if let Some(count) = by_count.get_mut(evidence.views.count_ones() as usize) {
+            *count += 1.0;
+        }
+    }
+    let [_, once, twice] = by_count;
+    let missed = once * once / (2.0 * twice.max(1.0));
+    let ratio = once / twice.max(1.0);
+    // Chao 1987, equation 8.
+    let variance = twice * (ratio.powi(4) / 4.0 + ratio.powi(3) + ratio.powi(2) / 2.0);
+    Some((missed, 2.0 * variance.sqrt()))
+}
+
+/// Links of a composite filter thin out towards the threshold by a steady factor and go on so below.
+fn by_thinning(run: &Run, wrong_from: &dyn Fn(i64) -> f64) -> Option<(f64, f64)> {
+    let scores: Vec<i64> = run.links.iter().map(|link| link.score.rounded()).collect();
+    let floor = *scores.iter().min()?;
+    let key = |millionths: i64| (millionths << 32) / 1_000_000;
+    let right_within = |window: i64| {
+        let from = floor + window * WINDOW;
+        let links = scores.iter().filter(|score| (from..from + WINDOW).contains(*score)).count() as f64;
+        (links - wrong_from(key(from)) + wrong_from(key(from + WINDOW))).max(0.0)
+    };
+    let (near, next) = (right_within(0), right_within(1));
+    if floor > i64::from(Similarity::ONE.millionths()) - 3 * WINDOW || next < 1.0 {
+        return None;
+    }
+    let factor = (near / next).min(0.8);
+    Some((near * factor / (1.0 - factor), 2.0 * (near + 1.0).sqrt() * factor / (1.0 - factor)))
+}
+
+/// From the share of closed triangles among paths of two right links; none where no record is linked to two agencies.
+fn by_triangles(run: &Run, precision: f64) -> Option<(f64, f64)> {
+    let mut partners: BTreeMap<RecordAt, Vec<RecordAt>> = BTreeMap::new();
+    let mut linked: HashSet<(RecordAt, RecordAt)> = HashSet::new();
+    let ends = |link: &Link| {
+        let left = RecordAt { agency: link.agency_a, record: link.record_a };
+        (left, RecordAt { agency: link.agency_b, record: link.record_b })
+    };
+    for (left, right) in run.links.iter().map(ends) {
+        partners.entry(left).or_default().push(right);
+        partners.entry(right).or_default().push(left);
+        linked.insert((left.min(right), left.max(right)));
+    }
+    let (mut paths, mut closed) = (0.0f64, 0.0f64);
+    for partners in partners.values() {
+        for (at, one) in partners.iter().enumerate() {
+            for other in &partners[at + 1..] {
+                paths += 1.0;
+                closed += f64::from(u8::from(linked.contains(&(*one.min(other), *one.max(other)))));
+            }
+        }
+    }
+    if paths == 0.0 {
+        return None;
+    }
+    // A path over a wrong link is not closed: only paths of two right links tell.
+    let share = (closed / (paths * precision * precision).max(1.0)).clamp(0.05, 1.0);
+    let links = run.links.len() as f64 * precision;
+    let error = 2.0 * (share * (1.0 - share) / paths).sqrt();
+    Some((links * (1.0 / share - 1.0), links * error / (share * share)))
+}

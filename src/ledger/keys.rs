@@ -21,6 +21,12 @@ impl LogSigner {
     pub fn public(&self) -> LogKey {
         LogKey(self.0.verifying_key())
     }
+    /// Signs a statement of the centre that stands outside the log; `kind` keeps statements of one kind from
+    /// passing for another's.
+    #[must_use]
+    pub fn sign_statement(&self, kind: &'static str, body: &str) -> Hex<64> {
+        self.sign(&statement(kind, body))
+    }
     /// Signs `message`, which names its own kind in its first line.
     pub(super) fn sign(&self, message: &[u8]) -> Hex<64> {
         Hex(self.0.sign(message).to_bytes())
@@ -43,11 +49,21 @@ pub struct KeyError;
 pub struct LogKey(VerifyingKey);
 
 impl LogKey {
+    /// Whether `signature` is this key's over a statement of `kind` with `body`.
+    #[must_use]
+    pub fn holds_statement(&self, kind: &'static str, body: &str, signature: &Hex<64>) -> bool {
+        self.holds(&statement(kind, body), signature)
+    }
     /// Whether `signature` is this key's over `message` (strict: no weak keys, no malleability).
     pub(super) fn holds(&self, message: &[u8], signature: &Hex<64>) -> bool {
         self.0.verify_strict(message, &Signature::from_bytes(&signature.0)).is_ok()
     }
 }
+
+fn statement(kind: &str, body: &str) -> Vec<u8> {
+    format!("blindlink statement\n{kind}\n{body}").into_bytes()
+}
+
 impl FromStr for LogKey {
     type Err = KeyError;
     fn from_str(text: &str) -> Result<Self, KeyError> {

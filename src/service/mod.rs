@@ -5,10 +5,13 @@
 //! Top-down: [`server`] binds and starts; [`routes`] lists every way in; a handler authenticates, obtains
 //! a grant from [`auth`], reads a bounded body and calls an operation: [`intake`] for uploads, [`jobs`] for
 //! runs, [`answers`] for what an agency may learn. Refusals are all in [`error`].
+//! What the agreement allows stands in [`policy`], how much of it in [`budgets`], what of a table may leave
+//! in [`suppress`], and when a record ends in [`rights`]: each decides, none serves.
 
 pub mod answers;
 pub mod auth;
 mod body;
+pub mod budgets;
 mod console;
 pub mod error;
 mod handlers;
@@ -17,6 +20,8 @@ pub mod jobs;
 mod layers;
 mod metrics;
 pub mod policy;
+pub mod rights;
 pub mod routes;
 pub mod server;
 mod state;
+pub mod suppress;

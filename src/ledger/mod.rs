@@ -31,6 +31,8 @@ pub use hash::{empty_root, leaf_hash, node_hash};
 pub use hex::Hex;
 pub use keys::{KeyError, LogKey, LogSigner};
 pub use memory::MemoryTree;
-pub use proof::{Consistency, Inclusion, NodeSource, ProofError, prove_consistency, prove_inclusion};
+pub use proof::{
+    Consistency, Inclusion, NodeSource, ProofError, prove_consistency, prove_inclusion, root_at,
+};
 pub use verify::{EntryProof, ExportVerifier, Trusted, Verified, prove, verify};
 pub use witness::{Witness, WitnessError};

@@ -132,6 +132,14 @@ pub fn prove_consistency(
     Ok(Consistency { old_size, new_size, path })
 }
 
+/// Root of the tree of the first `size` leaves.
+///
+/// # Errors
+/// [`ProofError::Missing`].
+pub fn root_at(nodes: &impl NodeSource, size: u64) -> Result<ContentDigest, ProofError> {
+    if size == 0 { Ok(empty_root()) } else { subtree(nodes, 0, size) }
+}
+
 /// Root over leaves `start..end`, where `start` is a multiple of the power of two at or above the width.
 fn subtree(nodes: &impl NodeSource, start: u64, end: u64) -> Result<ContentDigest, ProofError> {
     let width = end - start;
@@ -272,6 +280,7 @@ mod tests {
             for old in 0..=new {
                 let proof = prove_consistency(&tree65, old, new).unwrap();
                 let (old_root, new_root) = (&roots[old as usize], &roots[new as usize]);
+                assert_eq!(root_at(&tree65, old).unwrap(), *old_root);
                 proof.verify(old_root, new_root).unwrap();
                 assert!(proof.verify(&leaf_hash(b"fork"), new_root).is_err());
                 if old > 0 {

@@ -8,6 +8,7 @@ mod care;
 mod datasets;
 mod error;
 mod keys;
+mod ledger_log;
 mod memory;
 mod names;
 mod pages;
@@ -25,6 +26,7 @@ pub use care::{BackupReport, CheckReport, backup, check, restore};
 pub use datasets::DatasetRead;
 pub use error::StoreError;
 pub use keys::{Secret, Token};
+pub use ledger_log::{LedgerLog, LogError};
 pub use memory::{Fault, MemoryStore};
 pub use records::{
     AgencyRecord, EventRecord, KeyRecord, LinkRecord, Manifest, NewEvent, OverlapCounts, ProjectRecord,

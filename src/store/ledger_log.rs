@@ -1,0 +1,467 @@
+//! The ledger on disk: entries, subtrees and edge, written in one transaction with what they speak of.
+//!
+//! May see: wire, ledger. Must not see: agency, service. One writer per process. [`LedgerLog::record`] returns
+//! when the entry is on disk, so that an answer given afterwards is never without one; many callers share
+//! one flush. Whatever fails, fails closed: no entry, no answer.
+
+use super::{Batch, Store, StoreError};
+use crate::ledger::{
+    Checkpoint, CheckpointError, Entry, ExportError, ExportHeader, ExportWriter, Frontier, LogKey, LogName,
+    LogSigner, NodeId, NodeSource, ProofError, SignedCheckpoint, root_at,
+};
+use crate::wire::{AgencyId, ContentDigest};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const PAGE: usize = 1_000;
+const TRIES_MAX: u32 = 1_000;
+
+/// Why the ledger was not written, read or believed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A subtree is missing.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// A remembered checkpoint is refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// An export could not be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Entries, subtrees and edge contradict each other.
+    #[error("the ledger is damaged at entry {index}: restore the store and keep this one as evidence")]
+    Damaged {
+        /// First entry concerned.
+        index: u64,
+    },
+    /// A checkpoint signed earlier speaks of more entries, or of others.
+    #[error(
+        "the ledger of {size} entries is not the one signed at {signed} entries: it was rolled back or rewritten"
+    )]
+    NotContinued {
+        /// Entries there are.
+        size: u64,
+        /// Entries the checkpoint speaks of.
+        signed: u64,
+    },
+}
+
+/// The ledger of one log name in a store.
+pub struct LedgerLog {
+    store: Arc<dyn Store>,
+    name: LogName,
+    /// Beginning of all its keys; `~` stands for `/`, so that no log's keys begin another's.
+    prefix: String,
+    /// Entries applied, and the edge after them.
+    applied: Mutex<Frontier>,
+    /// Entries known to be on disk.
+    flushed: Mutex<u64>,
+}
+
+impl LedgerLog {
+    /// Opens the log. Check it against a checkpoint from outside ([`LedgerLog::continues`]) after a restore.
+    ///
+    /// # Errors
+    /// [`LogError::Store`], [`LogError::Damaged`].
+    pub fn open(store: Arc<dyn Store>, name: LogName) -> Result<Self, LogError> {
+        let prefix = format!("ledger/{}", name.as_str().replace('/', "~"));
+        let log = Self { store, name, prefix, applied: Mutex::default(), flushed: Mutex::new(0) };
+        let edge = log.edge()?.1;
+        *held(&log.applied) = edge;
+        Ok(log)
+    }
+
+    /// Which log.
+    #[must_use]
+    pub const fn name(&self) -> &LogName {
+        &self.name
+    }
+
+    /// Entries applied.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        held(&self.applied).size()
+    }
+
+    /// Writes `entry` together with what `also` puts into the same transaction (budgets, an upload's seal),
+    /// and returns its position once both are on disk. `also` runs again if the store changed meanwhile.
+    ///
+    /// # Errors
+    /// What `also` says, or the store: then neither stands.
+    pub fn record<E: From<LogError>>(
+        &self,
+        entry: &Entry,
+        mut also: impl FnMut(&mut Batch) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let index = self.apply(entry, &mut also)?;
+        self.flush_through(index + 1)?;
+        Ok(index)
+    }
+
+    fn apply<E: From<LogError>>(
+        &self,
+        entry: &Entry,
+        also: &mut impl FnMut(&mut Batch) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut edge = held(&self.applied);
+        let mut tries = 0;
+        loop {
+            let (index, mut grown) = (edge.size(), edge.clone());
+            let mut batch = Batch::new();
+            also(&mut batch)?;
+            let before = (index > 0).then(|| edge.to_bytes());
+            for (id, hash) in grown.append(entry.leaf()) {
+                batch.put(self.node_key(id), hash.as_bytes());
+            }
+            batch.put(self.entry_key(index), entry.to_bytes());
+            batch.expect(self.edge_key(), before).put(self.edge_key(), grown.to_bytes());
+            match self.store.apply(&batch) {
+                Ok(()) => {
+                    *edge = grown;
+                    return Ok(index);
+                }
+                Err(StoreError::Conflict) if tries < TRIES_MAX => {
+                    tries += 1;
+                    *edge = self.edge().map_err(E::from)?.1;
+                }
+                Err(error) => return Err(LogError::from(error).into()),
+            }
+        }
+    }
+
+    /// One flush serves all who wait for it.
+    fn flush_through(&self, size: u64) -> Result<(), LogError> {
+        let mut flushed = held(&self.flushed);
+        if *flushed < size {
+            let covers = held(&self.applied).size();
+            self.store.flush()?;
+            *flushed = covers;
+        }
+        Ok(())
+    }
+
+    /// Signs size and root as they are on disk, keeps and returns the checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError::Store`].
+    pub fn checkpoint(&self, signer: &LogSigner, now_ms: u64) -> Result<SignedCheckpoint, LogError> {
+        let edge = held(&self.applied).clone();
+        self.flush_through(edge.size())?;
+        let signed = Checkpoint::of(self.name.clone(), &edge, now_ms).sign(signer);
+        self.keep(&signed)?;
+        Ok(signed)
+    }
+
+    /// Keeps a checkpoint, with the co-signatures it has gathered.
+    ///
+    /// # Errors
+    /// [`LogError::Store`].
+    pub fn keep(&self, signed: &SignedCheckpoint) -> Result<(), LogError> {
+        let damaged = |_| LogError::Damaged { index: signed.checkpoint.size };
+        let mut batch = Batch::new();
+        let bytes = serde_json::to_vec(signed).map_err(damaged)?;
+        batch.put(self.checkpoint_key(signed.checkpoint.size), bytes);
+        self.store.apply(&batch)?;
+        Ok(self.store.flush()?)
+    }
+
+    /// The newest checkpoint kept of at most `size` entries.
+    ///
+    /// # Errors
+    /// [`LogError::Store`], [`LogError::Damaged`].
+    pub fn kept(&self, size: u64) -> Result<Option<SignedCheckpoint>, LogError> {
+        let prefix = format!("{}/sign/", self.prefix);
+        let found = self.store.last_at_or_before(prefix.as_bytes(), self.checkpoint_key(size).as_bytes())?;
+        let read = |(_, bytes): (_, Vec<u8>)| serde_json::from_slice(&bytes);
+        found.map(read).transpose().map_err(|_| LogError::Damaged { index: size })
+    }
+
+    /// Shows that the log continues a checkpoint remembered elsewhere: by a witness, or beside a backup.
+    ///
+    /// # Errors
+    /// [`LogError::NotContinued`] after a roll-back or rewriting, [`LogError::Checkpoint`] if forged.
+    pub fn continues(&self, remembered: &SignedCheckpoint, key: &LogKey) -> Result<(), LogError> {
+        let old = remembered.verify(&self.name, key)?;
+        let size = self.size();
+        if old.size > size || root_at(self, old.size)? != old.root {
+            return Err(LogError::NotContinued { size, signed: old.size });
+        }
+        Ok(())
+    }
+
+    /// Up to `limit` entries from position `from` on.
+    ///
+    /// # Errors
+    /// [`LogError::Store`], [`LogError::Damaged`].
+    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let prefix = format!("{}/entry/", self.prefix);
+        let after = from.checked_sub(1).map(|before| self.entry_key(before));
+        let pairs = self.store.scan(prefix.as_bytes(), after.as_ref().map(String::as_bytes), limit)?;
+        let read = |(index, (key, bytes)): (u64, (Vec<u8>, Vec<u8>))| {
+            let damaged = LogError::Damaged { index };
+            if key != self.entry_key(index).as_bytes() {
+                return Err(damaged);
+            }
+            Entry::from_bytes(&bytes).map_err(|_| damaged)
+        };
+        (from..).zip(pairs).map(read).collect()
+    }
+
+    /// Recomputes the tree from the entries and compares it with what is kept: part of the store check.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] with the first entry that does not fit.
+    pub fn check(&self) -> Result<u64, LogError> {
+        let mut edge = Frontier::default();
+        loop {
+            let page = self.entries(edge.size(), PAGE)?;
+            for entry in &page {
+                let index = edge.size();
+                let kept = |(id, hash)| self.node(id) == Some(hash);
+                if !edge.append(entry.leaf()).into_iter().all(kept) {
+                    return Err(LogError::Damaged { index });
+                }
+            }
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        let size = edge.size();
+        if edge == self.edge()?.1 { Ok(size) } else { Err(LogError::Damaged { index: size }) }
+    }
+
+    /// Hands every line of an export of the checkpoint's entries to `line`, in order.
+    ///
+    /// # Errors
+    /// [`LogError`]; the lines already handed out have no seal then and verify as cut.
+    pub fn export<E: From<LogError>>(
+        &self,
+        agency: Option<AgencyId>,
+        checkpoint: SignedCheckpoint,
+        signer: &LogSigner,
+        mut line: impl FnMut(String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let size = checkpoint.checkpoint.size;
+        let header = ExportHeader::new(self.name.clone(), size, agency);
+        let (mut writer, first) = ExportWriter::new(header).map_err(LogError::from)?;
+        line(first)?;
+        let mut from = 0;
+        while from < size {
+            let wanted = usize::try_from(size - from).unwrap_or(PAGE).min(PAGE);
+            let page = self.entries(from, wanted)?;
+            if page.is_empty() {
+                return Err(LogError::Damaged { index: from }.into());
+            }
+            from += page.len() as u64;
+            for entry in page {
+                line(writer.entry(entry).map_err(LogError::from)?)?;
+            }
+        }
+        line(writer.finish(checkpoint, signer).map_err(LogError::from)?)
+    }
+
+    fn edge(&self) -> Result<(Option<Vec<u8>>, Frontier), LogError> {
+        let bytes = self.store.value(self.edge_key().as_bytes())?;
+        let edge = match &bytes {
+            None => Frontier::default(),
+            Some(bytes) => Frontier::from_bytes(bytes).map_err(|_| LogError::Damaged { index: 0 })?,
+        };
+        Ok((bytes, edge))
+    }
+    fn edge_key(&self) -> String {
+        format!("{}/edge", self.prefix)
+    }
+    fn entry_key(&self, index: u64) -> String {
+        format!("{}/entry/{index:020}", self.prefix)
+    }
+    fn node_key(&self, id: NodeId) -> String {
+        format!("{}/node/{:02}/{:020}", self.name, id.level, id.index)
+    }
+    fn checkpoint_key(&self, size: u64) -> String {
+        format!("{}/sign/{size:020}", self.prefix)
+    }
+}
+
+impl NodeSource for LedgerLog {
+    /// A store that fails and a subtree that is missing are the same to a proof: it is not made.
+    fn node(&self, id: NodeId) -> Option<ContentDigest> {
+        let bytes = self.store.value(self.node_key(id).as_bytes()).ok()??;
+        Some(ContentDigest::from_bytes(bytes.try_into().ok()?))
+    }
+}
+
+impl std::fmt::Debug for LedgerLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LedgerLog({})", self.name)
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The guarded value is replaced whole, never half.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Act, Hex, Trusted, Witness, prove_consistency, prove_inclusion, verify};
+    use crate::store::{Fault, MemoryStore};
+    use zeroize::Zeroizing;
+
+    fn entry(n: u64) -> Entry {
+        let word = |text: &str| text.parse().unwrap();
+        Entry {
+            at_ms: n,
+            who: "anna".parse().unwrap(),
+            agency: Some(["council", "health"][(n % 2) as usize].parse().unwrap()),
+            scope: None,
+            act: Act {
+                action: word("lookup"),
+                role: word("requester"),
+                purpose: None,
+                case: None,
+                request: ContentDigest::of(&n.to_le_bytes()),
+                result: word("none"),
+            },
+            blind: Hex([1; 16]),
+        }
+    }
+    fn open(store: &Arc<MemoryStore>) -> LedgerLog {
+        LedgerLog::open(Arc::clone(store) as Arc<dyn Store>, "centre/mash".parse().unwrap()).unwrap()
+    }
+    fn signer() -> LogSigner {
+        LogSigner::from_seed(&Zeroizing::new([5; 32]))
+    }
+    fn record(log: &LedgerLog, n: u64) -> Result<u64, LogError> {
+        log.record(&entry(n), |batch| {
+            batch.put(format!("budget/{n}"), [1]);
+            Ok(())
+        })
+    }
+    fn fill(log: &LedgerLog, entries: std::ops::Range<u64>) {
+        for n in entries {
+            record(log, n).unwrap();
+        }
+    }
+
+    #[test]
+    fn proofs_checkpoints_and_exports_come_from_disk() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        let first = log.checkpoint(&signer(), 1).unwrap();
+        (0..37).for_each(|n| assert_eq!(record(&log, n).unwrap(), n));
+        let log = open(&store);
+        let second = log.checkpoint(&signer(), 2).unwrap();
+        prove_inclusion(&log, 5, 37).unwrap().verify(&entry(5).leaf(), &second.checkpoint.root).unwrap();
+        let grown = prove_consistency(&log, 0, 37).unwrap();
+        let (name, key) = (log.name().clone(), signer().public());
+        let mut witness = Witness {
+            name: "health".parse().unwrap(),
+            log: name.clone(),
+            key,
+            seen: Some(first.checkpoint.clone()),
+        };
+        witness.cosign(&second, &grown, &signer(), 3).unwrap();
+        assert_eq!(log.check().unwrap(), 37);
+        assert_eq!(log.kept(99).unwrap().unwrap(), second);
+        assert_eq!(log.kept(36).unwrap().unwrap(), first);
+        let mut text = String::new();
+        let push = |line: String| -> Result<(), LogError> {
+            text += &line;
+            Ok(())
+        };
+        log.export(Some("health".parse().unwrap()), second.clone(), &signer(), push).unwrap();
+        let trusted = Trusted { log: &name, key, older: &[first], witnesses: &[] };
+        let verified = verify(text.as_bytes(), trusted).unwrap();
+        assert_eq!((verified.shown, verified.hidden), (18, 19));
+    }
+
+    #[test]
+    fn a_crash_leaves_a_consistent_log_and_every_answered_entry() {
+        for kept in 0..4 {
+            let store = Arc::new(MemoryStore::new());
+            let log = open(&store);
+            fill(&log, 0..9);
+            // Applied, never flushed: nobody was answered.
+            for n in 9..12 {
+                log.apply::<LogError>(&entry(n), &mut |_| Ok(())).unwrap();
+            }
+            let store = Arc::new(store.after_crash(kept));
+            let log = open(&store);
+            assert_eq!(log.check().unwrap(), 9 + kept as u64);
+            assert_eq!(record(&log, 50).unwrap(), 9 + kept as u64);
+            assert_eq!(log.check().unwrap(), 10 + kept as u64);
+        }
+    }
+
+    #[test]
+    fn when_writing_fails_nobody_is_answered_and_nothing_else_is_written() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        record(&log, 0).unwrap();
+        for fault in [Fault::WriteAfter(0), Fault::WriteAfter(1)] {
+            store.fail(fault);
+            assert!(record(&log, 1).is_err(), "{fault:?}");
+        }
+        store.fail(Fault::None);
+        let refused = log.record(&entry(1), |_| Err::<(), _>(LogError::Damaged { index: 7 }));
+        assert!(matches!(refused, Err(LogError::Damaged { index: 7 })));
+        let before = log.size();
+        assert_eq!(record(&log, 2).unwrap(), before);
+        assert_eq!(log.check().unwrap(), before + 1);
+    }
+
+    #[test]
+    fn a_log_rolled_back_or_rewritten_does_not_continue_its_checkpoint() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        fill(&log, 0..5);
+        let backup = Arc::new(store.after_crash(0));
+        fill(&log, 5..8);
+        let signed = log.checkpoint(&signer(), 9).unwrap();
+        log.continues(&signed, &signer().public()).unwrap();
+        let restored = open(&backup);
+        assert!(matches!(
+            restored.continues(&signed, &signer().public()),
+            Err(LogError::NotContinued { size: 5, signed: 8 })
+        ));
+        fill(&restored, 20..30);
+        assert!(restored.continues(&signed, &signer().public()).is_err());
+        let stranger = LogSigner::from_seed(&Zeroizing::new([6; 32])).public();
+        assert!(matches!(log.continues(&signed, &stranger), Err(LogError::Checkpoint(_))));
+    }
+
+    #[test]
+    fn every_changed_byte_in_the_store_is_found() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        fill(&log, 0..6);
+        for (key, value) in store.scan(b"ledger/", None, 1_000).unwrap() {
+            for at in 0..value.len() {
+                let mut bad = value.clone();
+                bad[at] ^= 1;
+                store.apply(Batch::new().put(key.clone(), bad)).unwrap();
+                assert!(log.check().is_err(), "{} byte {at}", String::from_utf8_lossy(&key));
+            }
+            store.apply(Batch::new().remove(key.clone())).unwrap();
+            assert!(log.check().is_err(), "{} lost", String::from_utf8_lossy(&key));
+            store.apply(Batch::new().put(key, value)).unwrap();
+        }
+        assert_eq!(log.check().unwrap(), 6);
+    }
+
+    #[test]
+    fn many_writers_share_one_log() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let log = &log;
+                scope.spawn(move || fill(log, thread * 50..(thread + 1) * 50));
+            }
+        });
+        assert_eq!(log.check().unwrap(), 200);
+    }
+}

@@ -1,7 +1,6 @@
 //! What the ledger costs: an append, a signed checkpoint, proofs, the offline verification of an export.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
-#![expect(missing_docs, reason = "criterion writes the main function")]
 
 use blindlink::ledger::{
     Act, Checkpoint, Entry, ExportHeader, ExportWriter, Frontier, Hex, LogName, LogSigner, MemoryTree, Scope,

@@ -65,3 +65,172 @@ fn two_agencies_upload_link_and_ask() {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     centre.running.stop().unwrap();
 }
+
+#[test]
+fn a_new_epoch_is_never_compared_with_the_old() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..20, 0));
+    centre.upload(&keys[1], "p", "school", &batch("school", 0..20, 0));
+    let old = centre.run(&keys[0], "p");
+    let put =
+        |epoch: u32| centre.send(&centre.operator, "PUT", "/v1/projects/p/epoch", &json!({"epoch": epoch}));
+    assert_eq!(put(1).code(), "rule");
+    assert_eq!(put(2).json()["key_check"], json!(null));
+    assert_eq!(centre.get(&keys[0], "/v1/projects/p/links").code(), "not-found");
+    let records = batch("council", 0..20, 0);
+    let (mut create, bodies) = announcement("p", "council", &records, 10);
+    create.header.epoch = 2.try_into().unwrap();
+    create.header.key_check = blindlink::wire::KeyCheckValue::from_bytes([3; 16]);
+    centre.upload_announced(&keys[0], "p", &create, &bodies);
+    let new = centre.run(&keys[0], "p");
+    assert_ne!(old, new);
+    let run = centre.get(&keys[0], &format!("/v1/projects/p/runs/{new}")).json();
+    assert_eq!((&run["epoch"], &run["agencies"]), (&json!(2), &json!(["council"])));
+    assert_eq!(centre.get(&keys[0], "/v1/projects/p/links").json()["links"], json!([]));
+    let frozen = centre.get(&keys[0], &format!("/v1/projects/p/links?run={old}")).json();
+    assert_eq!(frozen["links"].as_array().unwrap().len(), 20, "the old run is a snapshot");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_delta_is_linked_with_the_next_run() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school"]);
+    let base = centre.upload(&keys[0], "p", "council", &batch("council", 0..30, 0));
+    centre.upload(&keys[1], "p", "school", &batch("school", 20..60, 0));
+    let first = centre.run(&keys[0], "p");
+    let (mut create, bodies) = announcement("p", "council", &batch("council", 30..35, 0), 3);
+    create.base = Some(base.parse().unwrap());
+    create.removals = vec![record("council", 20)];
+    centre.upload_announced(&keys[0], "p", &create, &bodies);
+    let second = centre.run(&keys[0], "p");
+    assert_ne!(first, second);
+    let linked = centre.get(&keys[0], "/v1/projects/p/links").json();
+    assert_eq!(linked["links"].as_array().unwrap().len(), 14);
+    let gone = json!({"record": record("council", 20), "purpose": "safeguarding"});
+    assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/lookups", &gone).code(), "not-found");
+    let listed = centre.get(&keys[0], "/v1/projects/p/runs").json();
+    let ids: Vec<&str> =
+        listed["runs"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [second, first]);
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn everything_survives_a_restart_and_a_run_that_was_computing_is_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let store = blindlink::store::SledStore::open(folder.path(), 32).unwrap();
+        std::sync::Arc::new(store) as std::sync::Arc<dyn blindlink::store::Store>
+    };
+    let centre = Centre::on(open());
+    let operator = centre.operator.clone();
+    let keys = centre.project("p", &["council", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..120, 0));
+    centre.upload(&keys[1], "p", "school", &batch("school", 100..200, 0));
+    let run = centre.run(&keys[0], "p");
+    let links = centre.get(&keys[0], "/v1/projects/p/links");
+    let (create, bodies) = announcement("p", "council", &batch("council", 0..50, 1), 20);
+    let open_upload = centre.send(&keys[0], "POST", "/v1/projects/p/datasets", &json!(create)).json();
+    let id = open_upload["id"].as_str().unwrap();
+    assert_eq!(centre.put_chunk(&keys[0], "p", id, 0, &bodies[0]).status, 204);
+    centre.running.stop().unwrap();
+
+    // A run that was computing when the process ended, as the store has it then.
+    {
+        let store = open();
+        let key = format!("run/p/{run}");
+        let text = String::from_utf8(store.value(key.as_bytes()).unwrap().unwrap()).unwrap();
+        let other = text.replace("\"finished\"", "\"running\"").replace(&run, "run-zz");
+        let mut batch = blindlink::store::Batch::new();
+        batch.put("run/p/run-zz", other);
+        store.apply(&batch).unwrap();
+        store.flush().unwrap();
+    }
+    let centre = Centre::on(open());
+    assert!(centre.running.first_key().is_none(), "the first key is issued once");
+    assert_eq!(centre.running.opened().interrupted_runs, 1);
+    assert_eq!(centre.get(&operator, "/v1/projects/p/runs/run-zz").json()["state"], "interrupted");
+    assert_eq!(centre.get(&keys[0], "/v1/projects/p/links").body, links.body);
+    let status = centre.get(&keys[0], &format!("/v1/projects/p/datasets/{id}")).json();
+    assert_eq!(status["missing"], json!([1, 2]), "an upload resumes after a restart");
+    let cancel = centre.send(&operator, "POST", &format!("/v1/projects/p/runs/{run}/cancel"), &json!({}));
+    assert_eq!(cancel.code(), "run-ended");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_run_can_be_stopped() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school"]);
+    for (key, agency) in keys.iter().zip(["council", "school"]) {
+        let records = batch(agency, 0..8_000, 0);
+        let (create, bodies) = announcement("p", agency, &records, 4_000);
+        centre.upload_announced(key, "p", &create, &bodies);
+    }
+    let started = centre.send(&keys[0], "POST", "/v1/projects/p/runs", &json!({})).json();
+    let path = format!("/v1/projects/p/runs/{}", started["id"].as_str().unwrap());
+    let asked = centre.send(&centre.operator, "POST", &format!("{path}/cancel"), &json!({}));
+    let ended = loop {
+        let run = centre.get(&keys[0], &path).json();
+        if run["state"] != "running" {
+            break run["state"].as_str().unwrap().to_owned();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    // A machine may link 64 M pairs before the request to stop arrives; then it is told so.
+    match asked.status {
+        202 => assert!(ended == "cancelled" || ended == "finished", "{ended}"),
+        _ => assert_eq!((asked.code(), ended), ("run-ended".to_owned(), "finished".to_owned())),
+    }
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_record_that_is_not_open_is_shown_to_nobody_else() {
+    use blindlink::wire::{Layout, Payload, PayloadColumn, Profile, Visibility};
+    let centre = Centre::start();
+    let plain = layout();
+    let visible =
+        Layout::new(Profile::Clk, plain.views().to_vec(), false, vec![], vec![PayloadColumn::Visibility])
+            .unwrap();
+    let mut body = project_body("v");
+    body["layout"] = json!(visible);
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
+    let keys = [centre.party("v", "council"), centre.party("v", "refuge")];
+    for (key, agency, visibility) in
+        [(&keys[0], "council", Visibility::Open), (&keys[1], "refuge", Visibility::Hidden)]
+    {
+        let mut records = batch(agency, 0..10, 0);
+        records.layout = std::sync::Arc::new(visible.clone());
+        records.payload = (0..10)
+            .map(|row| {
+                let hidden = if row < 4 { visibility } else { Visibility::Open };
+                Payload { visibility: Some(hidden), ..Payload::default() }
+            })
+            .collect();
+        let (mut create, bodies) = announcement("v", agency, &records, 10);
+        create.header.layout = visible.clone();
+        centre.upload_announced(key, "v", &create, &bodies);
+    }
+    centre.run(&keys[0], "v");
+    let count = |key: &str| centre.get(key, "/v1/projects/v/links").json()["links"].as_array().unwrap().len();
+    assert_eq!((count(&keys[0]), count(&keys[1])), (6, 10));
+    let ask = |child| {
+        let body = json!({"record": record("council", child), "purpose": "safeguarding"});
+        centre.send(&keys[0], "POST", "/v1/projects/v/lookups", &body).json()["answer"].clone()
+    };
+    assert_eq!((ask(0), ask(5)), (json!("no_match_found"), json!("yes")));
+    let seen = centre.get(&keys[1], "/v1/projects/v/links").json();
+    let hidden: Vec<String> = (0..4).map(|child| record("refuge", child).to_string()).collect();
+    let of_hidden = seen["links"].as_array().unwrap().iter();
+    for link in of_hidden.filter(|link| hidden.iter().any(|h| link["record"] == **h)) {
+        let reference = link["reference"].as_str().unwrap();
+        let unseen = centre.get(&keys[0], &format!("/v1/projects/v/links/{reference}"));
+        assert_eq!(unseen.code(), "not-found");
+    }
+    let overlap = centre.get(&centre.operator, "/v1/projects/v/overlap").json();
+    assert_eq!(overlap["cells"][1]["matched"], json!(5), "6, rounded: hidden ones are counted nowhere");
+    centre.running.stop().unwrap();
+}

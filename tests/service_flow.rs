@@ -1,6 +1,7 @@
 //! The way through the centre: project, uploads, run, links, look-up, overlap, deltas, epochs.
 
 #![cfg(feature = "central")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod service_support;
 
@@ -232,5 +233,52 @@ fn a_record_that_is_not_open_is_shown_to_nobody_else() {
     }
     let overlap = centre.get(&centre.operator, "/v1/projects/v/overlap").json();
     assert_eq!(overlap["cells"][1]["matched"], json!(5), "6, rounded: hidden ones are counted nowhere");
+    centre.running.stop().unwrap();
+}
+
+/// Figures for the notes: `cargo test --release --no-default-features --features central --test
+/// service_flow -- --ignored --nocapture measure`.
+#[test]
+#[ignore = "a measurement, to be run in release"]
+fn measure_upload_run_and_look_ups() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = blindlink::store::SledStore::open(folder.path(), 256).unwrap();
+    let centre = Centre::on(std::sync::Arc::new(store));
+    let keys = centre.project("p", &["council", "school"]);
+    let count = 100_000u64;
+    let timed = |what: &str, work: &mut dyn FnMut()| {
+        let began = std::time::Instant::now();
+        work();
+        println!("{what}: {} ms", began.elapsed().as_millis());
+    };
+    for (key, agency, first) in [(&keys[0], "council", 0), (&keys[1], "school", 70_000)] {
+        let records = batch(agency, first..first + count, 2);
+        let (create, bodies) = announcement("p", agency, &records, 8_192);
+        timed(&format!("upload and seal of {count} records of 256 bits"), &mut || {
+            centre.upload_announced(key, "p", &create, &bodies);
+        });
+    }
+    timed("run", &mut || drop(centre.run(&keys[0], "p")));
+    let asks = 500;
+    for threads in [1u64, 8] {
+        timed(&format!("{asks} look-ups on {threads} connections at a time, a new one each"), &mut || {
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (centre, key) = (&centre, &keys[0]);
+                    scope.spawn(move || {
+                        for n in 0..asks / threads {
+                            let child = 69_800 + thread * 60 + n;
+                            let asked =
+                                json!({"record": record("council", child), "purpose": "safeguarding"});
+                            let answer = centre.send(key, "POST", "/v1/projects/p/lookups", &asked);
+                            assert_eq!(answer.status, 200);
+                        }
+                    });
+                }
+            });
+        });
+    }
+    let bytes = centre.get(&centre.operator, "/metrics").text();
+    println!("{}", bytes.lines().find(|line| line.starts_with("blindlink_store_bytes")).unwrap());
     centre.running.stop().unwrap();
 }

@@ -1,6 +1,7 @@
 //! Uploads that must be refused, each with its reason, and nothing half-stored.
 
 #![cfg(feature = "central")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod service_support;
 

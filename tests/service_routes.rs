@@ -1,6 +1,7 @@
 //! Every route against every role, without a key, with a bad one, and from a foreign project.
 
 #![cfg(feature = "central")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod service_support;
 

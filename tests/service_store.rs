@@ -1,6 +1,7 @@
 //! The store under faults: injected errors, torn logs, a killed process, damage, backup and restore.
 
 #![cfg(feature = "central")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod service_support;
 

@@ -99,15 +99,16 @@ impl Jobs {
 
     fn spawn(&self, project: ProjectRecord, run: RunRecord, job: Arc<Job>) -> Result<(), ApiError> {
         let inner = Arc::clone(&self.inner);
-        let id = run.id.clone();
+        let (of, id) = (project.id.clone(), run.id.clone());
         let work = move || {
             inner.work(&project, &run, &job);
             inner.jobs().remove(&run.id);
         };
-        let spawned = std::thread::Builder::new().name("run".to_owned()).spawn(work);
-        if let Err(error) = spawned {
+        if let Err(error) = std::thread::Builder::new().name("run".to_owned()).spawn(work) {
             self.inner.jobs().remove(&id);
-            return Err(ApiError::Internal(format!("cannot start a thread: {error}")));
+            let cause = format!("cannot start a thread: {error}");
+            self.inner.vault.end_run(&of, &id, RunState::Failed, Some(cause.clone()))?;
+            return Err(ApiError::Internal(cause));
         }
         Ok(())
     }

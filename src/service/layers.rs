@@ -63,3 +63,76 @@ pub(super) async fn observe(
         response
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::central::CentralConfig;
+    use crate::service::console::Sessions;
+    use crate::service::jobs::Jobs;
+    use crate::service::metrics::Metrics;
+    use crate::service::state::Centre;
+    use crate::store::{MemoryStore, Vault, system_clock};
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, HttpResponse, test, web};
+    use std::sync::Arc;
+
+    #[actix_web::test]
+    async fn a_panic_in_a_handler_becomes_a_fixed_body() {
+        let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
+        let vault = Arc::new(vault);
+        let centre = web::Data::new(Centre {
+            jobs: Jobs::new(Arc::clone(&vault), 1).unwrap(),
+            vault,
+            metrics: Metrics::default(),
+            sessions: Sessions::new(false),
+            upload_kept_hours: CentralConfig::default().upload_kept_hours,
+        });
+        async fn stumble() -> HttpResponse {
+            let name = std::hint::black_box("Okonkwo");
+            assert!(name.is_empty(), "a value of somebody: {name}");
+            HttpResponse::Ok().finish()
+        }
+        async fn stumble_off_the_loop() -> Result<HttpResponse, crate::service::error::ApiError> {
+            crate::service::body::blocking(|| {
+                let none: Option<u8> = std::hint::black_box(None);
+                assert!(none.is_some(), "a value of somebody: Okonkwo");
+                Ok(())
+            })
+            .await?;
+            Ok(HttpResponse::Ok().finish())
+        }
+        let app = App::new()
+            .app_data(centre.clone())
+            .wrap(from_fn(super::observe))
+            .route("/stumble", web::get().to(stumble))
+            .route("/off", web::get().to(stumble_off_the_loop));
+        let app = test::init_service(app).await;
+        for path in ["/stumble", "/off"] {
+            let request = test::TestRequest::get().uri(path).to_request();
+            let response = match test::try_call_service(&app, request).await {
+                Ok(response) => response.into_body_bytes().await,
+                Err(error) => {
+                    let response = error.error_response();
+                    let status = response.status().as_u16();
+                    let body = actix_web::body::to_bytes(response.into_body()).await.ok();
+                    (status, body.unwrap_or_default())
+                }
+            };
+            let fixed =
+                br#"{"type":"urn:blindlink:problem:internal","title":"The service failed","status":500}"#;
+            assert_eq!((response.0, &response.1[..]), (500, &fixed[..]), "{path}");
+        }
+        assert!(centre.metrics.text(0, 0).contains("status=\"500\""));
+    }
+
+    trait IntoBodyBytes {
+        async fn into_body_bytes(self) -> (u16, web::Bytes);
+    }
+
+    impl<B: actix_web::body::MessageBody> IntoBodyBytes for actix_web::dev::ServiceResponse<B> {
+        async fn into_body_bytes(self) -> (u16, web::Bytes) {
+            let status = self.status().as_u16();
+            (status, test::read_body(self).await)
+        }
+    }
+}

@@ -1,7 +1,89 @@
 //! The command line: one file per subcommand; the only place that prints.
+//!
+//! What was typed (`Cli`) and what it means are kept apart: each subcommand turns its arguments into
+//! typed values first, then calls the rooms, and ends with an [`exit::Exit`].
+
+#[cfg(feature = "agency")]
+mod check;
+#[cfg(feature = "agency")]
+mod evaluate;
+mod exit;
+#[cfg(feature = "agency")]
+mod extract;
+mod files;
+mod generate;
+#[cfg(feature = "agency")]
+mod keygen;
+#[cfg(feature = "agency")]
+mod schema;
+mod term;
+
+use clap::{Parser, Subcommand};
+use exit::{Exit, Outcome};
+use std::process::ExitCode;
+use term::Terminal;
+
+/// Which other agencies know this child, without a name ever leaving the agency.
+#[derive(Debug, Parser)]
+#[command(name = "blindlink", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 done with findings, 2 usage, 3 bad input, 4 refused by policy or key,\n\
+                        5 service unreachable, 6 store damaged, 70 internal."
+)]
+struct Cli {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "agency")]
+    Keygen(keygen::KeygenArgs),
+    #[cfg(feature = "agency")]
+    Schema(schema::SchemaArgs),
+    #[cfg(feature = "agency")]
+    Check(check::CheckArgs),
+    #[cfg(feature = "agency")]
+    Evaluate(evaluate::EvaluateArgs),
+    Generate(generate::GenerateArgs),
+}
 
 /// Runs the command line of this process.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // The payload of a panic may quote a value; its place never does.
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        Terminal { json: false }.note(format!(
+            "blindlink: a fault of this program at {}; nothing of the input is shown. Please report it.",
+            place.unwrap_or_default()
+        ));
+    }));
+    let cli = Cli::parse();
+    let ended = std::panic::catch_unwind(|| run(cli)).unwrap_or(Ok(Exit::Internal));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            Terminal { json: false }.note(format!("blindlink: {:#}", failure.error));
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    let terminal = Terminal { json: cli.json };
+    match cli.command {
+        #[cfg(feature = "agency")]
+        Command::Keygen(args) => keygen::keygen(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Schema(args) => schema::schema(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Check(args) => check::check(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Evaluate(args) => evaluate::evaluate(&args, terminal),
+        Command::Generate(args) => generate::generate(&args, terminal),
+    }
 }

@@ -1,0 +1,156 @@
+//! `encode`: an extract becomes an encoding file. Needs no network.
+
+use super::check;
+use super::encodings::file_failure;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::extract::{self, ExtractArgs, Watched, open_extract};
+use super::keygen::key_failure;
+use super::term::{Terminal, count};
+use crate::agency::check::Report;
+use crate::agency::encoder::Encoder;
+use crate::agency::file::EncodingWriter;
+use crate::agency::key::{AgencyKey, LinkageKey};
+use crate::agency::reader::Extract;
+use crate::agency::workspace::Workspace;
+use crate::wire::{AgencyId, EncodingHeader, Epoch, ProjectId, RecordRef};
+use clap::Args;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Encodes an extract into a Parquet file of Bloom filters. Same extract, schema and keys: same bytes.
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArgs {
+    /// The extract (CSV).
+    extract: PathBuf,
+    /// The encoding file to write (Parquet, mode 0600).
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    with: WithArgs,
+    #[command(flatten)]
+    reading: ExtractArgs,
+    /// Local ids stand in the file beside the refs: for synthetic data only; such a file is never uploaded.
+    #[arg(long)]
+    plain_ids: bool,
+}
+
+/// With which schema and keys: all from the workspace, or each by an argument.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WithArgs {
+    /// Workspace to take everything from that is not given here.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) workspace: PathBuf,
+    /// Schema: name of a built-in one, or a file.
+    #[arg(long, value_name = "NAME|FILE", requires = "key")]
+    schema: Option<String>,
+    /// File of the linkage key. A key is never taken from the command line or the environment.
+    #[arg(long, value_name = "FILE", requires = "agency")]
+    key: Option<PathBuf>,
+    /// Agency whose records these are.
+    #[arg(long, value_name = "ID", requires = "key")]
+    agency: Option<AgencyId>,
+    /// File of the agency's own key; made beside the linkage key when absent.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    agency_key: Option<PathBuf>,
+    /// Project the encodings are for.
+    #[arg(long, value_name = "ID", default_value = "offline", requires = "key")]
+    project: ProjectId,
+    /// Epoch of the linkage key.
+    #[arg(long, value_name = "N", default_value = "1", requires = "key")]
+    epoch: Epoch,
+}
+
+/// What was encoded.
+#[derive(Debug, Serialize)]
+struct Encoded {
+    header: EncodingHeader,
+    report: Report,
+}
+
+/// An encoder, and the column mapping where a workspace names one.
+pub(crate) struct Setup {
+    pub(crate) encoder: Encoder,
+    pub(crate) workspace: Option<Workspace>,
+}
+
+impl WithArgs {
+    /// From the workspace alone.
+    pub(crate) fn of_workspace(workspace: &Path) -> Result<Setup, Failure> {
+        let workspace = Workspace::open(workspace).or_exit(Exit::BadInput)?;
+        let config = &workspace.config;
+        let schema = extract::schema(&config.schema)?;
+        let linkage = LinkageKey::read(&config.linkage_key).map_err(key_failure)?;
+        let own = AgencyKey::read(&config.agency_key).map_err(key_failure)?;
+        let encoder = Encoder::new(&schema, &linkage, &own, &config.agency, &config.project, config.epoch);
+        Ok(Setup { encoder, workspace: Some(workspace) })
+    }
+
+    /// From the arguments, or from the workspace where no key is named.
+    pub(crate) fn setup(&self, terminal: Terminal) -> Result<Setup, Failure> {
+        let (Some(key), Some(agency)) = (&self.key, &self.agency) else {
+            return Self::of_workspace(&self.workspace);
+        };
+        let schema = extract::schema(self.schema.as_deref().unwrap_or("uk-child"))?;
+        let linkage = LinkageKey::read(key).map_err(key_failure)?;
+        let own = self.own_key(key, agency, terminal)?;
+        let encoder = Encoder::new(&schema, &linkage, &own, agency, &self.project, self.epoch);
+        Ok(Setup { encoder, workspace: None })
+    }
+
+    fn own_key(&self, key: &Path, agency: &AgencyId, terminal: Terminal) -> Result<AgencyKey, Failure> {
+        if let Some(path) = &self.agency_key {
+            return AgencyKey::read(path).map_err(key_failure);
+        }
+        let path = key.with_file_name(format!("{agency}.agency.key"));
+        if path.exists() {
+            return AgencyKey::read(&path).map_err(key_failure);
+        }
+        let own = AgencyKey::generate().or_exit(Exit::Internal)?;
+        own.write_new(&path).map_err(key_failure)?;
+        terminal.note(format!("made {}: this agency's own key; keep it, refs depend on it", path.display()));
+        Ok(own)
+    }
+}
+
+pub(crate) fn encode(args: &EncodeArgs, terminal: Terminal) -> Outcome {
+    let setup = args.with.setup(terminal)?;
+    let encoder = setup.encoder.with_plain_ids(args.plain_ids);
+    let mut reading = args.reading.clone();
+    if let (None, Some(workspace)) = (&reading.columns, &setup.workspace) {
+        reading.columns = Some(workspace.config.columns.clone());
+    }
+    let extract = open_extract(&args.extract, &reading, terminal)?;
+    let (header, report, _) = encode_extract(&encoder, extract, &args.extract, &args.out)?;
+    if terminal.json {
+        terminal.report(&Encoded { header, report: report.clone() })?;
+    } else {
+        check::print(&report, terminal)?;
+        terminal.line(format!(
+            "{} encodings under {} (epoch {}) -> {}",
+            count(header.records),
+            header.schema,
+            header.epoch,
+            args.out.display()
+        ))?;
+    }
+    Ok(if report.safe_to_send { Exit::Done } else { Exit::Findings })
+}
+
+/// Streams an extract through an encoder into a file; also the ref of each local id.
+#[expect(clippy::type_complexity, reason = "one tuple, taken apart where it is made")]
+pub(crate) fn encode_extract(
+    encoder: &Encoder,
+    mut extract: Extract<Watched>,
+    from: &Path,
+    out: &Path,
+) -> Result<(EncodingHeader, Report, Vec<(RecordRef, String)>), Failure> {
+    let mut writer = EncodingWriter::new(encoder, out);
+    let mut ids = Vec::new();
+    while let Some(batch) = extract.next_batch().or_exit_with(Exit::BadInput, from.display())? {
+        ids.extend(batch.persons.iter().map(|p| (encoder.record_ref(&p.local_id), p.local_id.clone())));
+        writer.push(&batch.persons).map_err(|error| file_failure(error, &from.display().to_string()))?;
+    }
+    let report = extract.report();
+    let header = writer.finish().map_err(|error| file_failure(error, &from.display().to_string()))?;
+    Ok((header, report, ids))
+}

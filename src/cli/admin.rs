@@ -2,7 +2,9 @@
 //!
 //! A running service holds the store; then the same is done over HTTP with the operator's key.
 
-use super::serve::refused;
+use super::exit::{Exit, OrExit, Outcome};
+use super::serve::store_failure;
+use super::term::Terminal;
 use crate::service::server::check_new_key;
 use crate::store::{NewEvent, SledStore, Vault, system_clock};
 use crate::wire::messages::{
@@ -11,12 +13,10 @@ use crate::wire::messages::{
 use crate::wire::{AgencyId, Epoch, KeyCheckValue, KeyId, ProjectId, PurposeCode, UtcTime, limits};
 use anyhow::Context;
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Manage projects, agencies and keys on the store of a stopped service.
+/// Manages projects, agencies and keys on the store of a stopped service.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminArgs {
     /// The service's data directory
@@ -129,22 +129,17 @@ struct IssueKey {
     label: Option<Line>,
 }
 
-/// Does one administrative thing; prints JSON if `as_json`.
-pub(crate) fn admin(args: &AdminArgs, as_json: bool) -> anyhow::Result<ExitCode> {
-    let opened = SledStore::open(&args.data_dir, 64)
-        .and_then(|store| Vault::open(Arc::new(store), system_clock()).map(|(vault, _)| vault));
-    let vault = match opened {
-        Ok(vault) => vault,
-        Err(error) => return refused(&error),
-    };
-    let (words, json) = run(&vault, &args.command)?;
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        writeln!(out, "{json}")?;
+/// Does one administrative thing on the data directory of a stopped service.
+pub(crate) fn admin(args: &AdminArgs, terminal: Terminal) -> Outcome {
+    let store = SledStore::open(&args.data_dir, 64).map_err(store_failure)?;
+    let (vault, _) = Vault::open(Arc::new(store), system_clock()).map_err(store_failure)?;
+    let (words, json) = run(&vault, &args.command).or_exit(Exit::BadInput)?;
+    if terminal.json {
+        terminal.report(&json)?;
     } else {
-        writeln!(out, "{words}")?;
+        terminal.line(words)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn run(vault: &Vault, command: &Command) -> anyhow::Result<(String, Value)> {

@@ -7,10 +7,10 @@ use crate::agency::client::Client;
 use crate::agency::key::AgencyKey;
 use crate::agency::workspace::Workspace;
 use crate::wire::messages::{
-    Answer, Band, CaseReference, ContactPoint, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapTable,
+    Answer, CaseReference, ContactPoint, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapTable,
     RunMessage, RunState,
 };
-use crate::wire::{PurposeCode, RecordRef};
+use crate::wire::{Band, PurposeCode, Reason, RecordRef};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -59,7 +59,12 @@ pub(crate) fn run(args: &RunArgs, terminal: Terminal) -> Outcome {
 }
 
 /// Starts a run and, if wanted, waits until it ended.
-pub(crate) fn start_run(client: &Client, project: &str, wait: bool, terminal: Terminal) -> Result<RunMessage, Failure> {
+pub(crate) fn start_run(
+    client: &Client,
+    project: &str,
+    wait: bool,
+    terminal: Terminal,
+) -> Result<RunMessage, Failure> {
     let runs = format!("/v1/projects/{project}/runs");
     let mut run: RunMessage = client.post(&runs, &serde_json::json!({}), None).map_err(client_failure)?;
     let bar = terminal.progress("linking", "steps", 0);
@@ -91,7 +96,7 @@ struct OwnLink {
     record: String,
     agency: String,
     band: Band,
-    reasons: Vec<String>,
+    reasons: Vec<Reason>,
     reference: String,
     contact: ContactPoint,
     data_as_of: String,
@@ -105,7 +110,8 @@ pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
     if let Some(path) = &args.out {
         super::files::write_atomic(path, |out| {
             let mut csv = csv::Writer::from_writer(out);
-            let head = ["record_id", "agency", "band", "reasons", "reference", "team", "telephone", "data_as_of"];
+            let head =
+                ["record_id", "agency", "band", "reasons", "reference", "team", "telephone", "data_as_of"];
             csv.write_record(head).or_exit(Exit::Internal)?;
             for link in &links {
                 csv.write_record(cells(link)).or_exit(Exit::Internal)?;
@@ -116,7 +122,8 @@ pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
     } else if terminal.json {
         terminal.report(&links)?;
     } else {
-        let heading = ["own record", "also known to", "band", "reasons", "reference", "team", "telephone", "as of"];
+        let heading =
+            ["own record", "also known to", "band", "reasons", "reference", "team", "telephone", "as of"];
         terminal.line(table(heading, links.iter().map(cells)))?;
     }
     Ok(Exit::Done)
@@ -153,7 +160,7 @@ fn cells(link: &OwnLink) -> [String; 8] {
         link.record.clone(),
         link.agency.clone(),
         band(link.band).to_owned(),
-        link.reasons.join(" "),
+        codes(&link.reasons),
         link.reference.clone(),
         link.contact.team.to_string(),
         telephone.unwrap_or_default(),
@@ -161,10 +168,19 @@ fn cells(link: &OwnLink) -> [String; 8] {
     ]
 }
 
+fn codes(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.code()).collect::<Vec<_>>().join(" ")
+}
+
+fn warnings(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.text()).collect::<Vec<_>>().join("; ")
+}
+
 fn band(band: Band) -> &'static str {
     match band {
         Band::Match => "match",
         Band::Review => "review",
+        Band::None => "none",
     }
 }
 
@@ -214,7 +230,7 @@ pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<
         [
             found.name.to_string(),
             band(found.band).to_owned(),
-            found.reasons.join(" "),
+            warnings(&found.reasons),
             format!("{} {}", found.contact.team, call(&found.contact.telephone)),
             call(&found.contact.out_of_hours),
             found.data_as_of.to_string(),

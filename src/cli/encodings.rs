@@ -38,7 +38,11 @@ pub(crate) fn inspect(args: &InspectArgs, terminal: Terminal) -> Outcome {
     let slots = header.layout.slots().zip(&batch.slots).map(|((view, k), column)| {
         let bits: u64 = column.filters.iter().map(|byte| u64::from(byte.count_ones())).sum();
         let all = column.filters.len().max(1) as u64 * 8;
-        [format!("{}.{k}", view.name), view.bits.to_string(), format!("{:.1} %", 100.0 * bits as f64 / all as f64)]
+        [
+            format!("{}.{k}", view.name),
+            view.bits.to_string(),
+            format!("{:.1} %", 100.0 * bits as f64 / all as f64),
+        ]
     });
     terminal.line(table(["slot", "bits", "fill"], slots))?;
     Ok(Exit::Done)

@@ -3,8 +3,18 @@
 //! What was typed (`Cli`) and what it means are kept apart: each subcommand turns its arguments into
 //! typed values first, then calls the rooms, and ends with an [`exit::Exit`].
 
+#[cfg(feature = "central")]
+mod admin;
+#[cfg(feature = "agency")]
+mod ask;
 #[cfg(feature = "agency")]
 mod check;
+#[cfg(all(feature = "agency", feature = "central"))]
+mod demo;
+#[cfg(feature = "agency")]
+mod encode;
+#[cfg(feature = "agency")]
+mod encodings;
 #[cfg(feature = "agency")]
 mod evaluate;
 mod exit;
@@ -15,8 +25,16 @@ mod generate;
 #[cfg(feature = "agency")]
 mod keygen;
 #[cfg(feature = "agency")]
+mod link;
+#[cfg(feature = "agency")]
 mod schema;
+#[cfg(feature = "central")]
+mod serve;
+#[cfg(feature = "central")]
+mod store;
 mod term;
+#[cfg(feature = "agency")]
+mod workspace;
 
 use clap::{Parser, Subcommand};
 use exit::{Exit, Outcome};
@@ -40,6 +58,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(all(feature = "agency", feature = "central"))]
+    Demo(demo::DemoArgs),
+    #[cfg(feature = "agency")]
+    Init(workspace::InitArgs),
     #[cfg(feature = "agency")]
     Keygen(keygen::KeygenArgs),
     #[cfg(feature = "agency")]
@@ -47,8 +69,32 @@ enum Command {
     #[cfg(feature = "agency")]
     Check(check::CheckArgs),
     #[cfg(feature = "agency")]
+    Encode(encode::EncodeArgs),
+    #[cfg(feature = "agency")]
+    Inspect(encodings::InspectArgs),
+    #[cfg(feature = "agency")]
+    Submit(workspace::SubmitArgs),
+    #[cfg(feature = "agency")]
+    Push(workspace::PushArgs),
+    #[cfg(feature = "agency")]
+    Link(link::LinkArgs),
+    #[cfg(feature = "agency")]
     Evaluate(evaluate::EvaluateArgs),
     Generate(generate::GenerateArgs),
+    #[cfg(feature = "central")]
+    Serve(serve::ServeArgs),
+    #[cfg(feature = "central")]
+    Admin(admin::AdminArgs),
+    #[cfg(feature = "agency")]
+    Run(ask::RunArgs),
+    #[cfg(feature = "agency")]
+    Links(ask::LinksArgs),
+    #[cfg(feature = "agency")]
+    Lookup(ask::LookupArgs),
+    #[cfg(feature = "agency")]
+    Overlap(ask::OverlapArgs),
+    #[cfg(feature = "central")]
+    Store(store::StoreArgs),
 }
 
 /// Runs the command line of this process.
@@ -76,6 +122,10 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     let terminal = Terminal { json: cli.json };
     match cli.command {
+        #[cfg(all(feature = "agency", feature = "central"))]
+        Command::Demo(args) => demo::demo(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Init(args) => workspace::init(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Keygen(args) => keygen::keygen(&args, terminal),
         #[cfg(feature = "agency")]
@@ -83,7 +133,31 @@ fn run(cli: Cli) -> Outcome {
         #[cfg(feature = "agency")]
         Command::Check(args) => check::check(&args, terminal),
         #[cfg(feature = "agency")]
+        Command::Encode(args) => encode::encode(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Inspect(args) => encodings::inspect(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Submit(args) => workspace::submit(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Push(args) => workspace::push(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Link(args) => link::link(&args, terminal),
+        #[cfg(feature = "agency")]
         Command::Evaluate(args) => evaluate::evaluate(&args, terminal),
         Command::Generate(args) => generate::generate(&args, terminal),
+        #[cfg(feature = "central")]
+        Command::Serve(args) => serve::serve(&args, terminal),
+        #[cfg(feature = "central")]
+        Command::Admin(args) => admin::admin(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Run(args) => ask::run(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Links(args) => ask::links(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Lookup(args) => ask::lookup(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Overlap(args) => ask::overlap(&args, terminal),
+        #[cfg(feature = "central")]
+        Command::Store(args) => store::store(&args, terminal),
     }
 }

@@ -4,6 +4,7 @@ use super::exit::{Exit, OrExit, Outcome};
 use super::extract;
 use super::term::{Terminal, table};
 use crate::agency::schema::Schema;
+use crate::wire::messages::SchemaCard;
 use clap::{Args, Subcommand};
 
 /// Lists, shows and checks schemas: how identifiers become an encoding.
@@ -17,15 +18,12 @@ pub(crate) struct SchemaArgs {
 enum SchemaCommand {
     /// Lists the built-in schemas.
     List,
-    /// Prints a built-in schema as TOML, to be changed and used as a file; with --public what the centre
-    /// needs of it (layout, decision, fingerprint) as JSON.
+    /// Prints a schema as TOML, to be changed and used as a file; with --json what the centre needs of it
+    /// to open a project (layout, decision, fingerprint: no secret, no column name).
     Show {
         /// Name of a built-in schema, or a file.
         #[arg(default_value = "uk-child")]
         schema: String,
-        /// What the centre needs to open a project; no secret, no column name.
-        #[arg(long)]
-        public: bool,
     },
     /// Checks a schema and prints its shape and fingerprint.
     Check {
@@ -37,8 +35,7 @@ enum SchemaCommand {
 pub(crate) fn schema(args: &SchemaArgs, terminal: Terminal) -> Outcome {
     match &args.command {
         SchemaCommand::List => list(terminal),
-        SchemaCommand::Show { schema, public: true } => public(schema, terminal),
-        SchemaCommand::Show { schema, public: false } => show(schema, terminal),
+        SchemaCommand::Show { schema } => show(schema, terminal),
         SchemaCommand::Check { schema } => check(schema, terminal),
     }
 }
@@ -65,30 +62,19 @@ fn list(terminal: Terminal) -> Outcome {
 
 fn show(name: &str, terminal: Terminal) -> Outcome {
     let schema = extract::schema(name)?;
+    if terminal.json {
+        terminal.report(&SchemaCard {
+            schema: schema.title().parse().or_exit(Exit::Internal)?,
+            schema_fingerprint: schema.fingerprint(),
+            layout: (**schema.layout()).clone(),
+            decision: schema.decision().clone(),
+        })?;
+        return Ok(Exit::Done);
+    }
     match Schema::builtins().find(|(known, ..)| *known == schema.name()) {
         Some((.., text)) => terminal.line(text.trim_end())?,
         None => terminal.line(toml::to_string_pretty(schema.form()).or_exit(Exit::Internal)?.trim_end())?,
     }
-    Ok(Exit::Done)
-}
-
-/// What the centre is told of a schema when a project is opened.
-#[derive(Debug, serde::Serialize)]
-struct PublicSchema<'a> {
-    schema: String,
-    schema_fingerprint: crate::wire::SchemaFingerprint,
-    layout: &'a crate::wire::Layout,
-    decision: &'a crate::wire::DecisionModel,
-}
-
-fn public(name: &str, terminal: Terminal) -> Outcome {
-    let schema = extract::schema(name)?;
-    terminal.report(&PublicSchema {
-        schema: schema.title(),
-        schema_fingerprint: schema.fingerprint(),
-        layout: schema.layout(),
-        decision: schema.decision(),
-    })?;
     Ok(Exit::Done)
 }
 

@@ -1,20 +1,16 @@
 //! `blindlink serve`: the centre.
 
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::files::read_text;
+use super::term::Terminal;
 use crate::config::central::CentralConfig;
 use crate::service::server::{Running, StartError, start_with};
 use crate::store::{SledStore, Store, StoreError, system_clock};
-use anyhow::Context;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Exit codes of the contract that these commands use.
-const STORE_DAMAGED: u8 = 6;
-const BAD_INPUT: u8 = 3;
-
-/// Run the centre: projects, uploads, runs, links, look-ups, console.
+/// Runs the centre: projects, uploads, runs, links, look-ups, console.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Configuration file; without one the service listens on 127.0.0.1:8710 and keeps ./blindlink-data
@@ -29,33 +25,32 @@ pub(crate) struct ServeArgs {
 }
 
 /// Serves until SIGINT or SIGTERM.
-pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn serve(args: &ServeArgs, terminal: Terminal) -> Outcome {
     log_to_stderr();
     let config = configuration(args)?;
-    let store = match SledStore::open(&config.data_dir, config.cache_mib) {
-        Ok(store) => Arc::new(store) as Arc<dyn Store>,
-        Err(error) => return refused(&error),
-    };
-    let running = match start_with(&config, store, system_clock(), true) {
-        Ok(running) => running,
-        Err(StartError::Store(error)) => return refused(&error),
-        Err(error) => return Err(error.into()),
-    };
-    announce(&running, &config)?;
-    running.wait().context("the service ended badly")?;
-    Ok(ExitCode::SUCCESS)
+    let store = SledStore::open(&config.data_dir, config.cache_mib).map_err(store_failure)?;
+    let running = start_with(&config, Arc::new(store) as Arc<dyn Store>, system_clock(), true);
+    let running = running.map_err(|error| match error {
+        StartError::Store(error) => store_failure(error),
+        StartError::Listen { .. } => Failure { exit: Exit::BadInput, error: error.into() },
+        StartError::Threads(_) => Failure { exit: Exit::Internal, error: error.into() },
+    })?;
+    announce(&running, &config, terminal)?;
+    running.wait().or_exit_with(Exit::Internal, "the service ended badly")?;
+    Ok(Exit::Done)
 }
 
-fn configuration(args: &ServeArgs) -> anyhow::Result<CentralConfig> {
+fn configuration(args: &ServeArgs) -> Result<CentralConfig, Failure> {
     let mut config = match &args.config {
         None => CentralConfig::default(),
         Some(path) => read_config(path)?,
     };
     if let Some(listen) = args.listen {
-        anyhow::ensure!(
-            listen.ip().is_loopback(),
-            "--listen takes an address of this machine alone: for another, write a configuration file"
-        );
+        if !listen.ip().is_loopback() {
+            let message =
+                "--listen takes an address of this machine alone: for another, write a configuration file";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         config.listen = listen;
     }
     if let Some(folder) = &args.data_dir {
@@ -65,40 +60,35 @@ fn configuration(args: &ServeArgs) -> anyhow::Result<CentralConfig> {
 }
 
 /// Reads `central.toml`.
-pub(super) fn read_config(path: &Path) -> anyhow::Result<CentralConfig> {
-    let name = || format!("cannot read {}", path.display());
-    let size = std::fs::metadata(path).with_context(name)?.len();
-    anyhow::ensure!(size <= crate::wire::limits::CONFIG_BYTES_MAX, "{} is too large", path.display());
-    let text = std::fs::read_to_string(path).with_context(name)?;
+fn read_config(path: &Path) -> Result<CentralConfig, Failure> {
+    let text = read_text(path, crate::wire::limits::CONFIG_BYTES_MAX)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    CentralConfig::from_toml(&text, folder).with_context(|| path.display().to_string())
+    CentralConfig::from_toml(&text, folder).or_exit_with(Exit::BadInput, path.display())
 }
 
-/// Says why the store was not opened, and ends with its exit code.
-pub(super) fn refused(error: &StoreError) -> anyhow::Result<ExitCode> {
-    writeln!(std::io::stderr(), "error: {error}")?;
-    let code = match error {
-        StoreError::Damaged { .. } | StoreError::Unreadable { .. } => STORE_DAMAGED,
-        _ => BAD_INPUT,
+/// The exit code of what the store says.
+pub(super) fn store_failure(error: StoreError) -> Failure {
+    let exit = match &error {
+        StoreError::Damaged { .. } | StoreError::Unreadable { .. } => Exit::StoreDamaged,
+        _ => Exit::BadInput,
     };
-    Ok(ExitCode::from(code))
+    Failure { exit, error: error.into() }
 }
 
-fn announce(running: &Running, config: &CentralConfig) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "serving on http://{}", running.addr())?;
-    writeln!(out, "store     {}", config.data_dir.display())?;
-    writeln!(out, "console   http://{}/console", running.addr())?;
+fn announce(running: &Running, config: &CentralConfig, terminal: Terminal) -> Result<(), Failure> {
+    terminal.line(format!("serving on http://{}", running.addr()))?;
+    terminal.line(format!("store     {}", config.data_dir.display()))?;
+    terminal.line(format!("console   http://{}/console", running.addr()))?;
     let opened = running.opened();
     if opened.swept > 0 || opened.interrupted_runs > 0 {
         let (swept, runs) = (opened.swept, opened.interrupted_runs);
-        writeln!(out, "mended    {swept} unfinished entries removed, {runs} runs marked interrupted")?;
+        terminal
+            .line(format!("mended    {swept} unfinished entries removed, {runs} runs marked interrupted"))?;
     }
     if let Some(key) = running.first_key() {
-        writeln!(out, "operator  {}", key.expose())?;
-        writeln!(out, "          this key is shown this once: keep it safe")?;
+        terminal.line(format!("operator  {}", key.expose()))?;
+        terminal.line("          this key is shown this once: keep it safe")?;
     }
-    out.flush()?;
     Ok(())
 }
 

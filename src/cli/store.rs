@@ -1,16 +1,14 @@
 //! `blindlink store`: check, backup and restore the store of a stopped service.
 
-use super::serve::refused;
+use super::exit::{Exit, Outcome};
+use super::serve::store_failure;
+use super::term::Terminal;
 use crate::store::{CheckReport, SledStore, Store, StoreError, backup, check, restore, system_clock};
 use serde_json::json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
-const STORE_DAMAGED: u8 = 6;
-
-/// Check, back up or restore the store of a stopped service.
+/// Checks, backs up or restores the store of a stopped service.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
     /// The service's data directory; for `restore`, a new one
@@ -38,20 +36,15 @@ enum Command {
     },
 }
 
-/// Does one of the three; prints JSON if `as_json`.
-pub(crate) fn store(args: &StoreArgs, as_json: bool) -> anyhow::Result<ExitCode> {
-    match run(args) {
-        Ok((words, json, code)) => {
-            let mut out = std::io::stdout().lock();
-            if as_json {
-                writeln!(out, "{json}")?;
-            } else {
-                writeln!(out, "{words}")?;
-            }
-            Ok(code)
-        }
-        Err(error) => refused(&error),
+/// Does one of the three.
+pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
+    let (words, json, exit) = run(args).map_err(store_failure)?;
+    if terminal.json {
+        terminal.report(&json)?;
+    } else {
+        terminal.line(words)?;
     }
+    Ok(exit)
 }
 
 fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
@@ -64,23 +57,23 @@ fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SledStore::open(path, 128)?))
 }
 
-fn run(args: &StoreArgs) -> Result<(String, serde_json::Value, ExitCode), StoreError> {
+fn run(args: &StoreArgs) -> Result<(String, serde_json::Value, Exit), StoreError> {
     match &args.command {
         Command::Check => {
             let report = check(open(&args.data_dir)?, system_clock())?;
-            let code = if report.faults.is_empty() { 0 } else { STORE_DAMAGED };
-            Ok((words(&report), json!(report), ExitCode::from(code)))
+            let exit = if report.faults.is_empty() { Exit::Done } else { Exit::StoreDamaged };
+            Ok((words(&report), json!(report), exit))
         }
         Command::Backup { to } => {
             let report = backup(&*open(&args.data_dir)?, to)?;
             let words = format!("{} entries, {} bytes in {}", report.entries, report.bytes, to.display());
-            Ok((words, json!(report), ExitCode::SUCCESS))
+            Ok((words, json!(report), Exit::Done))
         }
         Command::Restore { from } => {
             let (report, checked) = restore(from, &args.data_dir, system_clock())?;
             let place = args.data_dir.display();
             let words = format!("{} entries restored into {place}\n{}", report.entries, words(&checked));
-            Ok((words, json!({"backup": report, "check": checked}), ExitCode::SUCCESS))
+            Ok((words, json!({"backup": report, "check": checked}), Exit::Done))
         }
     }
 }

@@ -55,9 +55,13 @@ pub(crate) fn init(args: &InitArgs, terminal: Terminal) -> Outcome {
     super::extract::schema(&args.schema)?;
     let path = args.folder.join("agency.toml");
     if path.exists() {
-        return Err(Failure::new(Exit::Refused, format!("{} exists: this is a workspace already", path.display())));
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} exists: this is a workspace already", path.display()),
+        ));
     }
-    let proposal = propose(open(&args.from)?, Zoned::now().date()).or_exit_with(Exit::BadInput, args.from.display())?;
+    let proposal =
+        propose(open(&args.from)?, Zoned::now().date()).or_exit_with(Exit::BadInput, args.from.display())?;
     let fresh = !args.folder.exists();
     private_folder(&args.folder)?;
     if !fresh {
@@ -73,7 +77,9 @@ pub(crate) fn init(args: &InitArgs, terminal: Terminal) -> Outcome {
     write_atomic(&path, |out| out.write_all(config_toml(args).as_bytes()).or_exit(Exit::Internal))?;
     proposal.notes.iter().for_each(|note| terminal.note(note));
     terminal.line(format!("workspace made in {}", args.folder.display()))?;
-    terminal.line("next: read columns.toml; put linkage.key (from the project) and api.key (from the centre) there,")?;
+    terminal.line(
+        "next: read columns.toml; put linkage.key (from the project) and api.key (from the centre) there,",
+    )?;
     terminal.line("      each with `chmod 600`; then `blindlink check` and `blindlink push`")?;
     Ok(Exit::Done)
 }
@@ -161,10 +167,16 @@ pub(crate) fn push(args: &PushArgs, terminal: Terminal) -> Outcome {
 pub(crate) fn client(workspace: &Workspace) -> Result<Client, Failure> {
     let config = &workspace.config;
     let Some(address) = &config.service else {
-        return Err(Failure::new(Exit::BadInput, "agency.toml names no service: add service = \"https://...\""));
+        return Err(Failure::new(
+            Exit::BadInput,
+            "agency.toml names no service: add service = \"https://...\"",
+        ));
     };
     let Some(path) = &config.api_key else {
-        return Err(Failure::new(Exit::BadInput, "agency.toml names no api key: add api = \"api.key\" under [keys]"));
+        return Err(Failure::new(
+            Exit::BadInput,
+            "agency.toml names no api key: add api = \"api.key\" under [keys]",
+        ));
     };
     let text = zeroize::Zeroizing::new(read_text(path, TOKEN_BYTES_MAX)?);
     let token = ApiToken::parse(&text).or_exit_with(Exit::Refused, path.display())?;
@@ -209,7 +221,12 @@ pub(crate) fn submit_batch(
 enum Delta {
     Nothing,
     Whole,
-    Part { header: Box<EncodingHeader>, batch: EncodingBatch, sent: Sent, removals: Vec<crate::wire::RecordRef> },
+    Part {
+        header: Box<EncodingHeader>,
+        batch: EncodingBatch,
+        sent: Sent,
+        removals: Vec<crate::wire::RecordRef>,
+    },
 }
 
 fn delta(workspace: &Workspace, header: &EncodingHeader, batch: &EncodingBatch) -> Result<Delta, Failure> {
@@ -227,11 +244,8 @@ fn delta(workspace: &Workspace, header: &EncodingHeader, batch: &EncodingBatch) 
         return Ok(Delta::Whole);
     }
     let upserts = batch.select(&found.upserts);
-    let header = EncodingHeader {
-        records: upserts.len() as u64,
-        content: upserts.content_digest(),
-        ..header.clone()
-    };
+    let header =
+        EncodingHeader { records: upserts.len() as u64, content: upserts.content_digest(), ..header.clone() };
     Ok(Delta::Part { header: Box::new(header), batch: upserts, sent, removals: found.removals })
 }
 

@@ -1,0 +1,235 @@
+//! `link`: encoding files of several agencies against one another, on this machine.
+
+use super::encodings::{file_failure, read_encodings};
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::files::write_atomic;
+use super::term::{Terminal, count, table};
+use crate::agency::file::comparable;
+use crate::linkage::arena::Dataset;
+use crate::linkage::exec::{Control, Exec};
+use crate::linkage::kernel::KernelLevel;
+use crate::linkage::run::{Link, LinkOptions, Run, link as run_link};
+use crate::wire::{Band, DecisionModel, DiceModel, EncodingHeader, Score, Threshold};
+use clap::Args;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Links two or more encoding files: every pair at or above the threshold, one record of an agency to
+/// one of another, in the bands match and review.
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// Encoding files of two or more agencies, made under one schema, project, key and epoch.
+    #[arg(required = true, num_args = 2..)]
+    files: Vec<PathBuf>,
+    /// Dice threshold of a match, instead of the schema's own (composite filters only).
+    #[arg(long, value_name = "DICE")]
+    threshold: Option<Threshold>,
+    /// Also look for several records of one child inside each file.
+    #[arg(long)]
+    deduplicate: bool,
+    /// Threads; all cores when absent.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Links as CSV: agency_a,record_a,agency_b,record_b,score,band,reasons.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    datasets: Vec<(String, u64)>,
+    matches: u64,
+    reviews: u64,
+    duplicates: u64,
+    groups: u64,
+    conflicts: u64,
+    pairs_dropped: u64,
+    seconds: f64,
+}
+
+/// Encodings of several agencies, ready to be linked; position i of each list is one agency.
+pub(crate) struct Sides {
+    pub(crate) headers: Vec<EncodingHeader>,
+    pub(crate) datasets: Vec<Dataset>,
+    local_ids: Vec<Option<Vec<String>>>,
+}
+
+impl Sides {
+    /// Reads encoding files that can be compared with one another.
+    pub(crate) fn read(files: &[PathBuf]) -> Result<Self, Failure> {
+        let mut sides = Self { headers: Vec::new(), datasets: Vec::new(), local_ids: Vec::new() };
+        for path in files {
+            let (header, batch) = read_encodings(path)?;
+            let first = sides.headers.first().unwrap_or(&header);
+            comparable(first, &header).map_err(|error| file_failure(error, &path.display().to_string()))?;
+            sides.datasets.push(Dataset::from_batch(header.agency.clone(), &batch));
+            sides.headers.push(header);
+            sides.local_ids.push(batch.local_ids);
+        }
+        Ok(sides)
+    }
+
+    /// The id of a record as files name it: the local id where the file has it, else the ref.
+    pub(crate) fn id(&self, agency: u16, record: u32) -> String {
+        let (agency, record) = (usize::from(agency), record as usize);
+        match &self.local_ids[agency] {
+            Some(ids) => ids[record].clone(),
+            None => self.datasets[agency].refs[record].to_string(),
+        }
+    }
+}
+
+pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
+    let started = Instant::now();
+    let sides = Sides::read(&args.files)?;
+    let decision = decision(&sides.headers[0], args.threshold)?;
+    let mut options = LinkOptions { deduplicate: args.deduplicate, ..LinkOptions::default() };
+    options.join.level = kernel()?;
+    terminal.note(format!("kernel: {}", options.join.level));
+    let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
+    write_atomic(&args.out, |out| write_links(out, &sides, &run))?;
+    report(&sides, &run, started.elapsed(), args, terminal)
+}
+
+/// The kernel named by `BLINDLINK_KERNEL`, or the best of this machine.
+pub(crate) fn kernel() -> Result<KernelLevel, Failure> {
+    match std::env::var("BLINDLINK_KERNEL") {
+        Ok(name) => name.parse().or_exit_with(Exit::Usage, "BLINDLINK_KERNEL"),
+        Err(_) => Ok(KernelLevel::detect()),
+    }
+}
+
+fn decision(header: &EncodingHeader, threshold: Option<Threshold>) -> Result<DecisionModel, Failure> {
+    match (&header.decision, threshold) {
+        (decision, None) => Ok(decision.clone()),
+        (DecisionModel::Dice(model), Some(match_at)) => {
+            let review_at = if model.review_at < match_at { model.review_at } else { match_at };
+            Ok(DecisionModel::Dice(DiceModel { match_at, review_at, ..*model }))
+        }
+        (_, Some(_)) => {
+            let message =
+                "--threshold is a Dice of one composite filter; these encodings are judged by evidence";
+            Err(Failure::new(Exit::Usage, message))
+        }
+    }
+}
+
+/// Links on a pool of its own while a bar shows the pairs done.
+pub(crate) fn run_with_progress(
+    datasets: &[Dataset],
+    decision: &DecisionModel,
+    options: LinkOptions,
+    threads: Option<usize>,
+    terminal: Terminal,
+) -> Result<Run, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool = pool.or_exit(Exit::Internal)?;
+    let control = Control::new();
+    let done = AtomicBool::new(false);
+    let run = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bar = terminal.progress("linking", "pairs", 0);
+            while !done.load(Ordering::Relaxed) {
+                bar.set_length(control.pairs_total());
+                bar.set_position(control.pairs_done());
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            bar.finish_and_clear();
+        });
+        let run = run_link(datasets, decision, &options, Exec::Pool(&pool), &control);
+        done.store(true, Ordering::Relaxed);
+        run
+    });
+    run.or_exit(Exit::BadInput)
+}
+
+fn write_links(out: &mut impl Write, sides: &Sides, run: &Run) -> Result<(), Failure> {
+    let mut csv = csv::Writer::from_writer(out);
+    let doing = "writing links";
+    csv.write_record(["agency_a", "record_a", "agency_b", "record_b", "score", "band", "reasons"])
+        .or_exit_with(Exit::Internal, doing)?;
+    for link in run.links.iter().chain(&run.duplicates) {
+        csv.write_record(cells(sides, link)).or_exit_with(Exit::Internal, doing)?;
+    }
+    csv.flush().or_exit_with(Exit::Internal, doing)
+}
+
+fn cells(sides: &Sides, link: &Link) -> [String; 7] {
+    let agency = |agency: u16| sides.headers[usize::from(agency)].agency.to_string();
+    [
+        agency(link.agency_a),
+        sides.id(link.agency_a, link.record_a),
+        agency(link.agency_b),
+        sides.id(link.agency_b, link.record_b),
+        shown(link.score),
+        link.band.to_string(),
+        link.reasons.iter().map(|reason| reason.code()).collect::<Vec<_>>().join(" "),
+    ]
+}
+
+/// A score as a decimal: Dice with six places (rounded down), evidence in bits with two.
+pub(crate) fn shown(score: Score) -> String {
+    let (number, places) = match score {
+        Score::Dice { .. } => (score.rounded(), 6),
+        Score::Evidence { .. } => (score.rounded(), 2),
+    };
+    let unit = 10u64.pow(places);
+    let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+    format!("{sign}{}.{:0width$}", size / unit, size % unit, width = places as usize)
+}
+
+fn report(sides: &Sides, run: &Run, took: Duration, args: &LinkArgs, terminal: Terminal) -> Outcome {
+    let band = |band: Band| run.links.iter().filter(|link| link.band == band).count() as u64;
+    let report = Report {
+        datasets: sides
+            .datasets
+            .iter()
+            .map(|dataset| (dataset.agency.to_string(), dataset.len() as u64))
+            .collect(),
+        matches: band(Band::Match),
+        reviews: band(Band::Review),
+        duplicates: run.duplicates.len() as u64,
+        groups: run.groups.len() as u64,
+        conflicts: run.conflicts.len() as u64,
+        pairs_dropped: run.truncation.pairs_dropped,
+        seconds: took.as_secs_f64(),
+    };
+    if terminal.json {
+        terminal.report(&report)?;
+    } else {
+        let rows = report.datasets.iter().map(|(agency, records)| [agency.clone(), count(*records)]);
+        terminal.line(table(["agency", "records"], rows))?;
+        terminal.line(format!(
+            "{} matches and {} links to review, {} children known to two agencies or more, in {:.2} s -> {}",
+            count(report.matches),
+            count(report.reviews),
+            count(report.groups),
+            report.seconds,
+            args.out.display()
+        ))?;
+        if args.deduplicate {
+            terminal.line(format!("{} pairs inside one file", count(report.duplicates)))?;
+        }
+    }
+    if report.pairs_dropped > 0 {
+        terminal.note(format!("{} candidate pairs were left out: raise the threshold", report.pairs_dropped));
+        return Ok(Exit::Findings);
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_shown_as_decimals() {
+        assert_eq!(shown(Score::Dice { common: 1, total: 3 }), "0.666666");
+        assert_eq!(shown(Score::Dice { common: 5, total: 10 }), "1.000000");
+        assert_eq!(shown(Score::Evidence { centibits: -5 }), "-0.05");
+        assert_eq!(shown(Score::Evidence { centibits: 1234 }), "12.34");
+    }
+}

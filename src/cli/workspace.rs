@@ -223,7 +223,7 @@ enum Delta {
     Whole,
     Part {
         header: Box<EncodingHeader>,
-        batch: EncodingBatch,
+        batch: Box<EncodingBatch>,
         sent: Sent,
         removals: Vec<crate::wire::RecordRef>,
     },
@@ -246,7 +246,7 @@ fn delta(workspace: &Workspace, header: &EncodingHeader, batch: &EncodingBatch) 
     let upserts = batch.select(&found.upserts);
     let header =
         EncodingHeader { records: upserts.len() as u64, content: upserts.content_digest(), ..header.clone() };
-    Ok(Delta::Part { header: Box::new(header), batch: upserts, sent, removals: found.removals })
+    Ok(Delta::Part { header: Box::new(header), batch: Box::new(upserts), sent, removals: found.removals })
 }
 
 fn report(sealed: &Option<DatasetMessage>, terminal: Terminal) -> Outcome {

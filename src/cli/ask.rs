@@ -132,13 +132,13 @@ pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
 /// Every link of the latest finished run that touches the asker's records.
 pub(crate) fn all_links(client: &Client, project: &str) -> Result<Vec<LinkMessage>, Failure> {
     let mut links = Vec::new();
-    let mut query = "limit=1000".to_owned();
+    let mut query = "limit=500".to_owned();
     loop {
         let page: LinkPage =
             client.get(&format!("/v1/projects/{project}/links?{query}")).map_err(client_failure)?;
         links.extend(page.links);
         let Some(next) = page.next else { return Ok(links) };
-        query = format!("limit=1000&run={}&cursor={next}", page.run);
+        query = format!("limit=500&run={}&cursor={next}", page.run);
     }
 }
 

@@ -63,6 +63,21 @@ pub struct Joined {
     pub stats: JoinStats,
 }
 
+impl Joined {
+    /// No pair, nothing done.
+    pub(super) fn nothing(level: KernelLevel) -> Self {
+        let stats =
+            JoinStats { level, pairs_compared: 0, pairs_verified: 0, planes: 0, recall_expected: 1.0 };
+        Self { pairs: Pairs::default(), pairs_dropped: 0, stats }
+    }
+    /// Adds another part's work to the figures.
+    pub(super) fn with_work_of(mut self, other: &Self) -> Self {
+        self.stats.pairs_compared += other.stats.pairs_compared;
+        self.stats.pairs_verified += other.stats.pairs_verified;
+        self
+    }
+}
+
 /// Figures of one join.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct JoinStats {
@@ -202,14 +217,8 @@ pub fn join(
         options,
         control,
     };
-    let mut found = task.run(exec)?;
-    if let Some(k) = options.top_k {
-        found.dropped += keep_best(&mut found.hits, k, &ones_a, &ones_b);
-        found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-        found.dropped += keep_best(&mut found.hits, k, &ones_b, &ones_a);
-        found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-    }
-    task.finish(found)
+    let found = task.run(exec)?;
+    task.finish(task.cut_both(found))
 }
 
 /// All pairs of different rows a < b of one table that pass: de-duplication.

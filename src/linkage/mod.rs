@@ -19,6 +19,7 @@ pub mod groups;
 pub mod join;
 #[expect(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
 pub mod kernel;
+mod lsh;
 #[cfg(test)]
 mod made_up;
 pub mod nearest;

@@ -178,6 +178,24 @@ fn transpose(square: &mut [u64; 64]) {
     }
 }
 
+/// Rows by (set bits, row), those without a bit left out.
+fn ascending(ones: &[u16]) -> Vec<u32> {
+    let mut starts = vec![0usize; usize::from(u16::MAX) + 1];
+    for count in ones.iter().filter(|count| **count > 0) {
+        starts[usize::from(*count)] += 1;
+    }
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += std::mem::replace(start, sum);
+    }
+    let mut order = vec![0; sum];
+    for (row, count) in ones.iter().enumerate().filter(|(_, count)| **count > 0) {
+        order[starts[usize::from(*count)]] = row as u32;
+        starts[usize::from(*count)] += 1;
+    }
+    order
+}
+
 /// One side of a join in ascending order of set bits.
 pub(super) struct Side<'t> {
     pub(super) table: &'t FilterTable,
@@ -188,20 +206,7 @@ pub(super) struct Side<'t> {
 
 impl<'t> Side<'t> {
     pub(super) fn new(table: &'t FilterTable, ones: &'t [u16]) -> Self {
-        let mut starts = vec![0usize; usize::from(u16::MAX) + 1];
-        for count in ones.iter().filter(|count| **count > 0) {
-            starts[usize::from(*count)] += 1;
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += std::mem::replace(start, sum);
-        }
-        let mut order = vec![0; sum];
-        for (row, count) in ones.iter().enumerate().filter(|(_, count)| **count > 0) {
-            order[starts[usize::from(*count)]] = row as u32;
-            starts[usize::from(*count)] += 1;
-        }
-        Self { table, ones, order }
+        Self { table, ones, order: ascending(ones) }
     }
     pub(super) fn ones_at(&self, position: usize) -> u32 {
         u32::from(self.ones[self.order[position] as usize])

@@ -8,8 +8,9 @@
 
 use super::arena::FilterTable;
 use super::exec::{Control, Exec};
-use super::join::{JoinError, JoinOptions, JoinStats, Joined};
+use super::join::{JoinError, JoinMode, JoinOptions, JoinStats, Joined};
 use super::kernel::{self, KernelLevel, PLANE_WORDS};
+use super::lsh;
 use super::pairs::{Hit, Pairs, keep_best};
 use super::sketch::{BLOCK, Planes, Side, Sieve, TILE, choose, lane_mask};
 use crate::wire::Threshold;
@@ -55,8 +56,18 @@ pub(super) struct Task<'t> {
 pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     pub(super) dropped: u64,
-    verified: u64,
-    planes: u32,
+    pub(super) verified: u64,
+    /// Share of the pairs at the threshold that a lossy mode is expected to miss.
+    pub(super) missed_expected: f64,
+    pub(super) planes: u32,
+}
+
+impl Found {
+    pub(super) fn absorb(&mut self, part: Self) {
+        self.hits.extend_from_slice(&part.hits);
+        self.dropped += part.dropped;
+        self.verified += part.verified;
+    }
 }
 
 /// What all parts of a join share.
@@ -70,15 +81,27 @@ struct Shared<'t> {
 impl Task<'_> {
     /// Finds the pairs, in no particular order.
     pub(super) fn run(&self, exec: Exec<'_>) -> Result<Found, JoinError> {
+        if let JoinMode::Lsh { tables, bits } = self.options.mode {
+            return lsh::run(self, tables, bits, exec);
+        }
+        let [first, second] = self.tables;
+        self.control.plan(first.ones.len() as u64 * second.ones.len() as u64);
+        self.run_planned(exec)
+    }
+
+    /// The exact join, its pairs already part of the plan.
+    pub(super) fn run_planned(&self, exec: Exec<'_>) -> Result<Found, JoinError> {
         let [first, second] = self.tables;
         let (rows, lanes) = if self.shape == Shape::Swapped { (second, first) } else { (first, second) };
-        self.control.plan(rows.ones.len() as u64 * lanes.ones.len() as u64);
         if self.options.level == KernelLevel::Scalar {
             return self.reference(rows, lanes);
         }
         let (rows, lanes) = (Side::new(rows.table, rows.ones), Side::new(lanes.table, lanes.ones));
         let empty = rows.ones.len() * lanes.ones.len() - rows.order.len() * lanes.order.len();
         self.control.advance(empty as u64)?;
+        if rows.order.is_empty() || lanes.order.is_empty() {
+            return Ok(Found::default());
+        }
         let plan = choose(self.options.level, &rows, &lanes, self.threshold);
         let sieve = Sieve::new(self.options.level, self.threshold, plan);
         let shared = Shared { rows, lanes, sieve, kept: AtomicU64::new(0) };
@@ -98,9 +121,7 @@ impl Task<'_> {
                 );
             });
             for part in self.stripe(&shared, planes.words(), stripe, exec)? {
-                found.hits.extend_from_slice(&part.hits);
-                found.dropped += part.dropped;
-                found.verified += part.verified;
+                found.absorb(part);
             }
         }
         if self.shape == Shape::Swapped {
@@ -125,7 +146,7 @@ impl Task<'_> {
         Ok(found)
     }
 
-    fn wanted(&self, row: u32, lane: u32) -> bool {
+    pub(super) fn wanted(&self, row: u32, lane: u32) -> bool {
         match self.shape {
             Shape::Whole | Shape::Swapped => true,
             Shape::Triangle => row < lane,
@@ -259,6 +280,25 @@ impl Task<'_> {
         Ok(())
     }
 
+    /// Cuts to the best k of each first row and, of those, of each second row.
+    pub(super) fn cut_both(&self, mut found: Found) -> Found {
+        let [a, b] = self.tables;
+        if let Some(k) = self.options.top_k {
+            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+            found.dropped += keep_best(&mut found.hits, k, b.ones, a.ones);
+            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+        }
+        found
+    }
+
+    /// # Errors
+    /// [`JoinError::TooManyPairs`] when `pairs` are more than may be kept and none may be dropped.
+    pub(super) fn check_cap(&self, pairs: u64) -> Result<(), JoinError> {
+        let over = self.options.top_k.is_none() && pairs > self.options.pairs_max;
+        if over { Err(self.too_many()) } else { Ok(()) }
+    }
+
     fn too_many(&self) -> JoinError {
         JoinError::TooManyPairs { pairs_max: self.options.pairs_max, threshold: self.threshold }
     }
@@ -273,7 +313,7 @@ impl Task<'_> {
             pairs_compared: self.tables[0].ones.len() as u64 * self.tables[1].ones.len() as u64,
             pairs_verified: found.verified,
             planes: found.planes,
-            recall_expected: 1.0,
+            recall_expected: 1.0 - found.missed_expected,
         };
         Ok(Joined { pairs: Pairs::from_hits(vec![found.hits]), pairs_dropped: found.dropped, stats })
     }

@@ -10,7 +10,6 @@
 use super::arena::{FilterTable, ViewTable};
 use super::exec::{Control, Exec};
 use super::join::{JoinError, JoinOptions, Joined, Side, check, join, ones, self_join};
-use super::kernel;
 use super::pairs::Hit;
 use super::tiles::{Found, Rows, Shape, Task};
 use crate::wire::Threshold;
@@ -44,10 +43,10 @@ pub fn tagged_join(
         }
         return join(&a.filters, &b.filters, threshold, options, exec, control);
     };
-    check(&a.filters, &b.filters, options)?;
+    let kernel = check(&a.filters, &b.filters, options)?;
     let (ones_a, ones_b) = (ones(&a.filters), ones(&b.filters));
     let tables = [Rows { table: &a.filters, ones: &ones_a }, Rows { table: &b.filters, ones: &ones_b }];
-    let task = Task { tables, shape: Shape::Whole, threshold, options, control };
+    let task = Task { tables, shape: Shape::Whole, threshold, kernel, options, control };
     let sorted = [by_tag(tags_a), by_tag(tags_b)];
     let found =
         Blocks { task: &task, orders: [&sorted[0], &sorted[1]], slots: None }.run([tags_a, tags_b], exec)?;
@@ -73,10 +72,10 @@ pub fn tagged_self_join(
         }
         return Ok(joined);
     };
-    check(&a.filters, &a.filters, options)?;
+    let kernel = check(&a.filters, &a.filters, options)?;
     let ones = ones(&a.filters);
     let rows = Rows { table: &a.filters, ones: &ones };
-    let task = Task { tables: [rows, rows], shape: Shape::Triangle, threshold, options, control };
+    let task = Task { tables: [rows, rows], shape: Shape::Triangle, threshold, kernel, options, control };
     let sorted = by_tag(tags);
     let found =
         Blocks { task: &task, orders: [&sorted, &sorted], slots: Some(slots) }.run([tags, tags], exec)?;
@@ -167,7 +166,7 @@ impl Blocks<'_> {
         for row_a in rows_a {
             let (x, ones_a) = (a.table.row(*row_a as usize), u32::from(a.ones[*row_a as usize]));
             for row_b in rows_b.iter().filter(|row_b| self.wanted(*row_a, **row_b)) {
-                let common = kernel::common(self.task.options.level, x, b.table.row(*row_b as usize));
+                let common = self.task.kernel.common(x, b.table.row(*row_b as usize));
                 if self.task.threshold.passes(common, ones_a + u32::from(b.ones[*row_b as usize])) {
                     found.hits.push(Hit { a: *row_a, b: *row_b, common: common as u16 });
                 }
@@ -183,8 +182,8 @@ impl Blocks<'_> {
         let ones = [ones(&tables[0]), ones(&tables[1])];
         let parts = [0, 1].map(|side| Rows { table: &tables[side], ones: &ones[side] });
         let options = JoinOptions { top_k: None, mode: super::join::JoinMode::Exact, ..*self.task.options };
-        let Task { threshold, control, .. } = *self.task;
-        let part = Task { tables: parts, shape: Shape::Whole, threshold, options: &options, control };
+        let Task { threshold, kernel, control, .. } = *self.task;
+        let part = Task { tables: parts, shape: Shape::Whole, threshold, kernel, options: &options, control };
         let mut found = part.run_planned(exec)?;
         for hit in &mut found.hits {
             (hit.a, hit.b) = (rows[0][hit.a as usize], rows[1][hit.b as usize]);
@@ -219,7 +218,7 @@ fn tags(view: &ViewTable, side: Side) -> Result<Option<&[u32]>, JoinError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linkage::kernel::KernelLevel;
+    use crate::linkage::kernel::{self, KernelLevel};
     use crate::linkage::made_up::{Dice, noisy_copy, random};
     use crate::linkage::pairs::Pairs;
 

@@ -4,7 +4,7 @@
 
 use super::arena::FilterTable;
 use super::exec::{Control, Exec};
-use super::kernel::{self, KernelLevel};
+use super::kernel::{self, Kernel, KernelLevel};
 use super::pairs::{Pairs, keep_best};
 use super::sketch::BLOCK;
 use super::tiles::{Rows, Shape, Task};
@@ -206,7 +206,7 @@ pub fn join(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Joined, JoinError> {
-    check(a, b, options)?;
+    let kernel = check(a, b, options)?;
     let (ones_a, ones_b) = (ones(a), ones(b));
     let swapped = options.top_k.is_none() && a.rows() < b.rows() && a.rows() >= BLOCK;
     let tables = [Rows { table: a, ones: &ones_a }, Rows { table: b, ones: &ones_b }];
@@ -214,6 +214,7 @@ pub fn join(
         tables,
         shape: if swapped { Shape::Swapped } else { Shape::Whole },
         threshold,
+        kernel,
         options,
         control,
     };
@@ -234,11 +235,11 @@ pub fn self_join(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Joined, JoinError> {
-    check(a, a, options)?;
+    let kernel = check(a, a, options)?;
     let ones = ones(a);
     let rows = Rows { table: a, ones: &ones };
     let shape = if options.top_k.is_some() { Shape::Mirror } else { Shape::Triangle };
-    let task = Task { tables: [rows, rows], shape, threshold, options, control };
+    let task = Task { tables: [rows, rows], shape, threshold, kernel, options, control };
     let mut found = task.run(exec)?;
     if let Some(k) = options.top_k {
         let directed = found.hits.len() as u64 + found.dropped;
@@ -252,7 +253,7 @@ pub fn self_join(
     task.finish(found)
 }
 
-pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> Result<(), JoinError> {
+pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> Result<Kernel, JoinError> {
     if a.bits() != b.bits() {
         return Err(JoinError::Lengths { a_bits: a.bits(), b_bits: b.bits() });
     }
@@ -273,10 +274,7 @@ pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> 
     if options.top_k == Some(0) {
         return Err(JoinError::Option { name: "top_k", range: "1 or more" });
     }
-    if !options.level.is_available() {
-        return Err(JoinError::Level(options.level));
-    }
-    Ok(())
+    Kernel::new(options.level).ok_or(JoinError::Level(options.level))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 
 use super::exec::Exec;
 use super::join::JoinError;
-use super::kernel;
 use super::pairs::Hit;
 use super::sketch::bound;
 use super::tiles::{Found, Rows, Shape, Task};
@@ -87,7 +86,7 @@ fn one_table(task: &Task<'_>, samples: &[Vec<u16>], table: usize) -> Result<Foun
 
 fn common(task: &Task<'_>, row_a: u32, row_b: u32) -> u32 {
     let [a, b] = task.tables;
-    kernel::common(task.options.level, a.table.row(row_a as usize), b.table.row(row_b as usize))
+    task.kernel.common(a.table.row(row_a as usize), b.table.row(row_b as usize))
 }
 
 /// Whether no earlier table brought the pair together: each pair is kept once.

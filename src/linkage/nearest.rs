@@ -6,7 +6,7 @@
 
 use super::arena::FilterTable;
 use super::join::{JoinError, JoinOptions, check, ones};
-use super::kernel::{self, KernelLevel, PLANE_WORDS};
+use super::kernel::{KernelLevel, PLANE_WORDS};
 use super::pairs::by_score;
 use super::sketch::{BLOCK, Planes, Side, Sieve, TILE, choose, lane_mask};
 use crate::wire::Threshold;
@@ -43,17 +43,17 @@ impl Resident {
     /// # Errors
     /// [`JoinError`] for a table that cannot be searched.
     pub fn new(table: FilterTable, threshold: Threshold, level: KernelLevel) -> Result<Self, JoinError> {
-        check(&table, &table, &JoinOptions { level, ..JoinOptions::default() })?;
+        let kernel = check(&table, &table, &JoinOptions { level, ..JoinOptions::default() })?;
         let ones = ones(&table);
         let side = Side::new(&table, &ones);
-        let plan = choose(level, &side, &side, threshold);
+        let plan = choose(kernel, &side, &side, threshold);
         let block_words = plan.block_words();
         let mut planes = Planes::new(side.order.len().div_ceil(BLOCK) * block_words);
         for (rows, planes) in side.order.chunks(BLOCK).zip(planes.words_mut().chunks_exact_mut(block_words)) {
             plan.block(&table, rows, planes);
         }
         let order = side.order;
-        Ok(Self { table, ones, order, sieve: Sieve::new(level, threshold, plan), planes })
+        Ok(Self { table, ones, order, sieve: Sieve::new(kernel, threshold, plan), planes })
     }
 
     /// Rows of the table.
@@ -96,7 +96,7 @@ impl Resident {
         threshold: Threshold,
         found: &mut [Vec<Found>],
     ) {
-        let sieve = Sieve::new(self.sieve.level, threshold, self.sieve.plan.clone());
+        let sieve = Sieve::new(self.sieve.kernel, threshold, self.sieve.plan.clone());
         let selectors = sieve.plan.selectors(queries, tile);
         let mut over = [0; TILE * PLANE_WORDS];
         let over = &mut over[..tile.len() * PLANE_WORDS];
@@ -126,7 +126,7 @@ impl Resident {
         threshold: Threshold,
     ) -> Option<Found> {
         let (x, y) = (queries.row(query as usize), self.table.row(row as usize));
-        let common = kernel::common(self.sieve.level, x, y);
+        let common = self.sieve.kernel.common(x, y);
         let total = u32::from(ones) + u32::from(self.ones[row as usize]);
         threshold.passes(common, total).then_some(Found { row, common: common as u16, total })
     }
@@ -135,6 +135,7 @@ impl Resident {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linkage::kernel;
     use crate::linkage::made_up::{Dice, noisy_copy, random, stacked};
 
     #[test]

@@ -19,7 +19,7 @@
 //! Two bits at once count .75 of a group of unrelated filters where one folded bit counts .5: more pruning a plane.
 
 use super::arena::FilterTable;
-use super::kernel::{self, KernelLevel, PLANE_WORDS, Selectors, UNIT_GROUPS, UNIT_WORDS};
+use super::kernel::{self, Kernel, KernelLevel, PLANE_WORDS, Selectors, UNIT_GROUPS, UNIT_WORDS};
 use crate::wire::Threshold;
 
 /// Records of a block: the bits of a plane.
@@ -221,17 +221,17 @@ impl<'t> Side<'t> {
 
 /// A plan made ready to compare.
 pub(super) struct Sieve {
-    pub(super) level: KernelLevel,
+    pub(super) kernel: Kernel,
     pub(super) threshold: Threshold,
     pub(super) plan: Plan,
     counter_bits: u32,
 }
 
 impl Sieve {
-    pub(super) fn new(level: KernelLevel, threshold: Threshold, plan: Plan) -> Self {
+    pub(super) fn new(kernel: Kernel, threshold: Threshold, plan: Plan) -> Self {
         let bound_max = bound(threshold, 2 * 64 * plan.words_per_row as u32);
         let counter_bits = kernel::counter_bits(plan.planes().max(bound_max + 1));
-        Self { level, threshold, plan, counter_bits }
+        Self { kernel, threshold, plan, counter_bits }
     }
 
     /// Compares the selector rows `rows`, which have `ones` set bits, with a block whose fullest record has
@@ -248,7 +248,7 @@ impl Sieve {
             *start = (1 << self.counter_bits) - (bound(self.threshold, ones + ones_max) + 1);
         }
         let start = &start[..rows.len()];
-        kernel::sweep(self.level, self.counter_bits, planes, (selectors, rows), start, over);
+        self.kernel.sweep(self.counter_bits, planes, (selectors, rows), start, over);
     }
 }
 
@@ -280,18 +280,18 @@ impl Planes {
 ///
 /// Cost of a pair = planes x cost of a plane / 512 + share that survives x cost of a verification. The share falls off
 /// a cliff as words are added: start where unrelated pairs just exceed the bound, stop when it gets dearer.
-pub(super) fn choose(level: KernelLevel, a: &Side<'_>, b: &Side<'_>, threshold: Threshold) -> Plan {
+pub(super) fn choose(kernel: Kernel, a: &Side<'_>, b: &Side<'_>, threshold: Threshold) -> Plan {
     let words_per_row = a.table.words_per_row();
     let sample = Sample::new(a, b);
     let order = telling_bits(b.table, &sample.blocks.concat());
     let total = a.ones_at(a.order.len() / 2) + b.ones_at(b.order.len() / 2);
     let first = (bound(threshold, total) as usize / 24).clamp(1, words_per_row);
     let mut best = Plan::full(words_per_row);
-    let mut least = sample.cost(level, threshold, &best);
+    let mut least = sample.cost(kernel, threshold, &best);
     let (mut before, mut dearer) = (u64::MAX, 0);
     for words in first..=words_per_row {
         let plan = Plan::folded(words_per_row, words, &order);
-        let cost = sample.cost(level, threshold, &plan);
+        let cost = sample.cost(kernel, threshold, &plan);
         dearer = if cost > before { dearer + 1 } else { 0 };
         before = cost;
         if cost < least {
@@ -327,15 +327,15 @@ impl<'s> Sample<'s> {
     }
 
     /// Hundredths of a cycle for 100,000 pairs.
-    fn cost(&self, level: KernelLevel, threshold: Threshold, plan: &Plan) -> u64 {
+    fn cost(&self, kernel: Kernel, threshold: Threshold, plan: &Plan) -> u64 {
         // Measured costs of a plane of 512 pairs and of one verification, in hundredths of a cycle.
-        let plane = match level {
+        let plane = match kernel.level() {
             KernelLevel::Avx512 => 160,
             KernelLevel::Avx2 => 400,
             _ => 800,
         };
-        let verify = 6_000;
-        let sieve = Sieve::new(level, threshold, plan.clone());
+        let verify = 15_000;
+        let sieve = Sieve::new(kernel, threshold, plan.clone());
         let selectors = plan.selectors(self.a.table, &self.rows);
         let (mut survivors, mut seen) = (0u64, 0u64);
         let mut planes = Planes::new(plan.block_words());

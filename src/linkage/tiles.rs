@@ -7,9 +7,10 @@
 //! fullest record is close to all of its records. Results do not depend on the number of threads.
 
 use super::arena::FilterTable;
+use super::blocks::gather;
 use super::exec::{Control, Exec};
 use super::join::{JoinError, JoinMode, JoinOptions, JoinStats, Joined};
-use super::kernel::{self, KernelLevel, PLANE_WORDS};
+use super::kernel::{self, Kernel, KernelLevel, PLANE_WORDS};
 use super::lsh;
 use super::pairs::{Hit, Pairs, keep_best};
 use super::sketch::{BLOCK, Planes, Side, Sieve, TILE, choose, lane_mask};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Words of the planes held at a time: 64 MB.
 const STRIPE_WORDS: usize = 8 << 20;
 /// Rows and blocks of one task: small enough for even threads and quick cancellation.
-const CHUNK: usize = 512;
+const CHUNK: usize = 1024;
 const SEGMENT_BLOCKS: usize = 256;
 
 /// A table and the set bits of its rows.
@@ -47,6 +48,7 @@ pub(super) struct Task<'t> {
     pub(super) tables: [Rows<'t>; 2],
     pub(super) shape: Shape,
     pub(super) threshold: Threshold,
+    pub(super) kernel: Kernel,
     pub(super) options: &'t JoinOptions,
     pub(super) control: &'t Control,
 }
@@ -102,14 +104,15 @@ impl Task<'_> {
         if rows.order.is_empty() || lanes.order.is_empty() {
             return Ok(Found::default());
         }
-        let plan = choose(self.options.level, &rows, &lanes, self.threshold);
-        let sieve = Sieve::new(self.options.level, self.threshold, plan);
+        let plan = choose(self.kernel, &rows, &lanes, self.threshold);
+        let sieve = Sieve::new(self.kernel, self.threshold, plan);
         let shared = Shared { rows, lanes, sieve, kept: AtomicU64::new(0) };
         let mut found = Found { planes: shared.sieve.plan.planes(), ..Found::default() };
         let block_words = shared.sieve.plan.block_words();
         let blocks = shared.lanes.order.len().div_ceil(BLOCK);
         let stripe = (STRIPE_WORDS / block_words).clamp(1, blocks.max(1));
         let mut planes = Planes::new(stripe * block_words);
+        let mut lane_words = Vec::new();
         for start in (0..blocks).step_by(stripe) {
             let stripe = start..blocks.min(start + stripe);
             let words = &mut planes.words_mut()[..stripe.len() * block_words];
@@ -120,7 +123,13 @@ impl Task<'_> {
                     words,
                 );
             });
-            for part in self.stripe(&shared, planes.words(), stripe, exec)? {
+            // Copies in block order: what is left of a tile is verified within a few pages.
+            let end = shared.lanes.order.len().min(stripe.end * BLOCK);
+            lane_words.clear();
+            for row in &shared.lanes.order[stripe.start * BLOCK..end] {
+                lane_words.extend_from_slice(shared.lanes.table.row(*row as usize));
+            }
+            for part in self.stripe(&shared, (planes.words(), &lane_words), stripe, exec)? {
                 found.absorb(part);
             }
         }
@@ -157,7 +166,7 @@ impl Task<'_> {
     fn stripe(
         &self,
         shared: &Shared<'_>,
-        planes: &[u64],
+        (planes, lane_words): (&[u64], &[u64]),
         stripe: std::ops::Range<usize>,
         exec: Exec<'_>,
     ) -> Result<Vec<Found>, JoinError> {
@@ -168,23 +177,28 @@ impl Task<'_> {
             let segment = start..stripe.end.min(start + SEGMENT_BLOCKS);
             let block_words = shared.sieve.plan.block_words();
             let planes = &planes[(start - stripe.start) * block_words..];
-            self.chunk(shared, task % chunks * CHUNK, planes, segment)
+            let row_words = shared.lanes.table.words_per_row();
+            let lane_words = &lane_words[(start - stripe.start) * BLOCK * row_words..];
+            self.chunk(shared, task % chunks * CHUNK, (planes, lane_words), segment)
         })
     }
 
-    /// 512 rows against a segment of blocks.
+    /// A chunk of rows against a segment of blocks.
     fn chunk(
         &self,
         shared: &Shared<'_>,
         first: usize,
-        planes: &[u64],
+        (planes, lane_words): (&[u64], &[u64]),
         segment: std::ops::Range<usize>,
     ) -> Result<Found, JoinError> {
         let order = &shared.rows.order[first..shared.rows.order.len().min(first + CHUNK)];
         let selectors = shared.sieve.plan.selectors(shared.rows.table, order);
-        let mut found = Found::default();
+        let row_words = gather(shared.rows.table, order);
+        let (mut found, mut left) = (Found::default(), Vec::new());
         let mut over = [0; TILE * PLANE_WORDS];
-        for (block, planes) in segment.zip(planes.chunks_exact(shared.sieve.plan.block_words())) {
+        let block_words = shared.sieve.plan.block_words();
+        let lane_blocks = lane_words.chunks(BLOCK * shared.lanes.table.words_per_row());
+        for ((block, planes), lane_words) in segment.zip(planes.chunks_exact(block_words)).zip(lane_blocks) {
             let lanes = block_rows(&shared.lanes, block);
             let done = order.len() as u64 * lanes.len() as u64;
             if self.shape == Shape::Triangle && block * BLOCK + lanes.len() <= first {
@@ -200,8 +214,10 @@ impl Task<'_> {
                 let over = &mut over[..rows.len() * PLANE_WORDS];
                 let ones = rows.iter().map(|row| u32::from(shared.rows.ones[*row as usize]));
                 shared.sieve.sift((&selectors, at..at + rows.len()), ones, (planes, ones_max), over);
-                self.verify(shared, (rows, first + at), (lanes, block * BLOCK), over, &mut found);
+                self.left_of((first + at, at), (block * BLOCK, lanes.len()), over, &mut left);
             }
+            self.verify(shared, (order, row_words.words()), (lanes, lane_words), &left, &mut found);
+            left.clear();
             self.bounded(shared, &mut found, false)?;
             self.control.advance(done)?;
         }
@@ -219,44 +235,56 @@ impl Task<'_> {
         small >= large || self.threshold.passes(small, small + large)
     }
 
-    /// Reads the full rows of what is left of a tile.
-    fn verify(
+    /// Collects (row of the chunk, lane of the block) of what is left of a tile.
+    fn left_of(
         &self,
-        shared: &Shared<'_>,
-        (rows, row_first): (&[u32], usize),
-        (lanes, lane_first): (&[u32], usize),
+        (row_first, at): (usize, usize),
+        (lane_first, lanes): (usize, usize),
         over: &[u64],
-        found: &mut Found,
+        left: &mut Vec<(u32, u32)>,
     ) {
-        for ((at, row), over) in rows.iter().enumerate().zip(over.chunks_exact(PLANE_WORDS)) {
+        for (row, over) in over.chunks_exact(PLANE_WORDS).enumerate() {
             for (word, over) in over.iter().enumerate() {
-                let mut left = !over & lane_mask(lanes.len(), word);
-                while left != 0 {
-                    let lane_at = 64 * word + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    if self.shape == Shape::Triangle && lane_first + lane_at <= row_first + at {
-                        continue;
+                let mut bits = !over & lane_mask(lanes, word);
+                while bits != 0 {
+                    let lane = 64 * word + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    if self.shape != Shape::Triangle || lane_first + lane > row_first + row {
+                        left.push(((at + row) as u32, lane as u32));
                     }
-                    self.pair(shared, *row, lanes[lane_at], found);
                 }
             }
         }
     }
 
-    fn pair(&self, shared: &Shared<'_>, row: u32, lane: u32, found: &mut Found) {
-        let (side, other) = (&shared.rows, &shared.lanes);
-        let (x, y) = (side.table.row(row as usize), other.table.row(lane as usize));
-        let common = kernel::common(self.options.level, x, y);
-        found.verified += 1;
-        let total = u32::from(side.ones[row as usize]) + u32::from(other.ones[lane as usize]);
-        if !self.threshold.passes(common, total) {
-            return;
-        }
-        let hit = Hit { a: row, b: lane, common: common as u16 };
-        match self.shape {
-            Shape::Triangle if row > lane => found.hits.push(hit.swapped()),
-            Shape::Mirror if row == lane => {}
-            _ => found.hits.push(hit),
+    /// Reads the full rows of what is left.
+    fn verify(
+        &self,
+        shared: &Shared<'_>,
+        (rows, row_words): (&[u32], &[u64]),
+        (lanes, lane_words): (&[u32], &[u64]),
+        left: &[(u32, u32)],
+        found: &mut Found,
+    ) {
+        let width = shared.rows.table.words_per_row();
+        let words = |at: u32| at as usize * width..(at as usize + 1) * width;
+        found.verified += left.len() as u64;
+        for (row_at, lane_at) in left {
+            let x = &row_words[words(*row_at)];
+            let y = &lane_words[words(*lane_at)];
+            let common = self.kernel.common(x, y);
+            let (row, lane) = (rows[*row_at as usize], lanes[*lane_at as usize]);
+            let total =
+                u32::from(shared.rows.ones[row as usize]) + u32::from(shared.lanes.ones[lane as usize]);
+            if !self.threshold.passes(common, total) {
+                continue;
+            }
+            let hit = Hit { a: row, b: lane, common: common as u16 };
+            match self.shape {
+                Shape::Triangle if row > lane => found.hits.push(hit.swapped()),
+                Shape::Mirror if row == lane => {}
+                _ => found.hits.push(hit),
+            }
         }
     }
 

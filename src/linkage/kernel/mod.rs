@@ -96,29 +96,85 @@ impl FromStr for KernelLevel {
 
 /// Set bits of each row of `words_per_row` words.
 pub(crate) fn ones(words: &[u64], words_per_row: usize) -> Vec<u16> {
-    let level = KernelLevel::detect();
-    words.chunks_exact(words_per_row).map(|row| common(level, row, row) as u16).collect()
+    let kernel = Kernel::new(KernelLevel::detect()).unwrap_or(Kernel(KernelLevel::Portable));
+    words.chunks_exact(words_per_row).map(|row| kernel.common(row, row) as u16).collect()
 }
 
-/// Common bits of two rows of one length.
-///
-/// # Panics
-/// When the lengths differ, or this machine cannot run `level`.
-#[inline]
-pub(crate) fn common(level: KernelLevel, a: &[u64], b: &[u64]) -> u32 {
-    assert!(a.len() == b.len(), "rows of one length");
-    match level {
-        KernelLevel::Scalar => scalar::common(a, b),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the guard saw the instruction set.
-        KernelLevel::Avx2 if level.is_available() => unsafe { avx2::common(a, b) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        KernelLevel::Avx512 if level.is_available() => unsafe { avx512::common(a, b) },
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: as above.
-        KernelLevel::Neon if level.is_available() => unsafe { neon::common(a, b) },
-        _ => portable::common(a, b),
+/// A level this machine was seen to run: the proof that lets the hot paths not ask again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kernel(KernelLevel);
+
+impl Kernel {
+    /// The kernel of `level`, where this machine can run it.
+    pub(crate) fn new(level: KernelLevel) -> Option<Self> {
+        level.is_available().then_some(Self(level))
+    }
+
+    /// Its level.
+    pub(crate) fn level(self) -> KernelLevel {
+        self.0
+    }
+
+    /// Common bits of two rows of one length.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    #[inline]
+    pub(crate) fn common(self, a: &[u64], b: &[u64]) -> u32 {
+        assert!(a.len() == b.len(), "rows of one length");
+        match self.0 {
+            KernelLevel::Scalar => scalar::common(a, b),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernel::new` saw the instruction set.
+            KernelLevel::Avx2 => unsafe { avx2::common(a, b) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Kernel::new` saw the instruction set.
+            KernelLevel::Avx512 => unsafe { avx512::common(a, b) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: `Kernel::new` saw the instruction set.
+            KernelLevel::Neon => unsafe { neon::common(a, b) },
+            _ => portable::common(a, b),
+        }
+    }
+
+    /// Sweeps the selector rows `rows` over one block of 512 records; the row's eight words in `over` get a bit
+    /// set where `start[row]` plus the number of picked planes with the record's bit reaches `2^counter_bits`.
+    ///
+    /// `planes` is a whole number of units ([`UNIT_WORDS`] words each); `start` and `over` (eight words a row) begin at
+    /// the first of `rows`. `counter_bits` comes from [`counter_bits`] and holds the number of planes and every start.
+    ///
+    /// # Panics
+    /// When a length does not fit the others.
+    pub(crate) fn sweep(
+        self,
+        counter_bits: u32,
+        planes: &[u64],
+        (selectors, rows): (&Selectors, std::ops::Range<usize>),
+        start: &[u32],
+        over: &mut [u64],
+    ) {
+        let units = planes.len() / UNIT_WORDS;
+        assert!(planes.len() == units * UNIT_WORDS, "whole units only");
+        assert!(start.len() == rows.len(), "one start a row");
+        assert!(over.len() == rows.len() * PLANE_WORDS, "one plane a row");
+        let selectors = &selectors.0[rows.start * units * UNIT_GROUPS..rows.end * units * UNIT_GROUPS];
+        let work = lanes::Sweep {
+            planes: planes.as_ptr(),
+            units,
+            selectors: selectors.as_ptr(),
+            start: start.as_ptr(),
+            over: over.as_mut_ptr(),
+            rows: rows.len(),
+        };
+        // SAFETY: the lengths were checked above, `Selectors` holds multiples of 64 below 256 only, so that each load
+        // stays inside its group; `Kernel::new` saw the level.
+        unsafe {
+            match counter_bits {
+                9 => dispatch::<4>(self.0, work),
+                11 => dispatch::<6>(self.0, work),
+                _ => dispatch::<11>(self.0, work),
+            }
+        }
     }
 }
 
@@ -163,47 +219,6 @@ pub(crate) fn counter_bits(count_max: u32) -> u32 {
         0..512 => 9,
         512..2048 => 11,
         _ => 16,
-    }
-}
-
-/// Sweeps the selector rows `rows` over one block of 512 records; the row's eight words in `over` get a bit
-/// set where `start[row]` plus the number of picked planes with the record's bit reaches `2^counter_bits`.
-///
-/// `planes` is a whole number of units ([`UNIT_WORDS`] words each); `start` and `over` (eight words a row) begin at
-/// the first of `rows`. `counter_bits` comes from [`counter_bits`] and holds the number of planes and every start.
-///
-/// # Panics
-/// When a length does not fit the others, or this machine cannot run `level`.
-pub(crate) fn sweep(
-    level: KernelLevel,
-    counter_bits: u32,
-    planes: &[u64],
-    (selectors, rows): (&Selectors, std::ops::Range<usize>),
-    start: &[u32],
-    over: &mut [u64],
-) {
-    let units = planes.len() / UNIT_WORDS;
-    assert!(planes.len() == units * UNIT_WORDS, "whole units only");
-    assert!(start.len() == rows.len(), "one start a row");
-    assert!(over.len() == rows.len() * PLANE_WORDS, "one plane a row");
-    assert!(level.is_available(), "a kernel of this machine");
-    let selectors = &selectors.0[rows.start * units * UNIT_GROUPS..rows.end * units * UNIT_GROUPS];
-    let work = lanes::Sweep {
-        planes: planes.as_ptr(),
-        units,
-        selectors: selectors.as_ptr(),
-        start: start.as_ptr(),
-        over: over.as_mut_ptr(),
-        rows: rows.len(),
-    };
-    // SAFETY: the lengths were checked above, `Selectors` holds multiples of 64 below 256 only, so that each load
-    // stays inside its group; the level is available.
-    unsafe {
-        match counter_bits {
-            9 => dispatch::<4>(level, work),
-            11 => dispatch::<6>(level, work),
-            _ => dispatch::<11>(level, work),
-        }
     }
 }
 

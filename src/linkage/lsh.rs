@@ -130,7 +130,7 @@ fn missed_expected(task: &Task<'_>, tables: u16, bits: u8) -> f64 {
     let middle = |rows: Rows<'_>| {
         let mut ones: Vec<u16> = rows.ones.iter().copied().filter(|ones| *ones > 0).collect();
         let at = ones.len() / 2;
-        ones.get(at).is_some().then(|| u32::from(*ones.select_nth_unstable(at).1)).unwrap_or(0)
+        if ones.is_empty() { 0 } else { u32::from(*ones.select_nth_unstable(at).1) }
     };
     let width = a.table.bits() as f64;
     let differing = f64::from(bound(task.threshold, middle(a) + middle(b)));

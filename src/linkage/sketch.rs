@@ -13,8 +13,9 @@
 //! 4. A pair is dropped only when the number of differing groups exceeds `B(a, b')`, where b' is the fullest
 //!    filter of b's block: `B(a,b') >= B(a,b)`, hence H > B(a,b), and the pair does not qualify.
 //!
-//! The [full plan](Plan::full) has one member a sketch bit and adds "both differ" (AND) to "one differs": their sum is H
-//! itself. Whatever is left is verified on the full rows, so the plan decides the time and never the result.
+//! Where every sketch bit has one member, "both differ" (AND) may be added to "one differs": a group then counts at most
+//! the members that differ, and in the [full plan](Plan::full), which adds it everywhere, the sum is
+//! H itself. Whatever is left is verified on the full rows: the plan decides the time and never the result.
 //!
 //! Two bits at once count .75 of a group of unrelated filters where one folded bit counts .5: more pruning a plane.
 
@@ -53,8 +54,8 @@ pub(super) struct Plan {
 
 impl Plan {
     /// `words` sketch words of 32 groups, 1 to `words_per_row`; the most telling bits (`order` first) are dealt
-    /// out snake-wise so that all sketch bits tell about the same.
-    pub(super) fn folded(words_per_row: usize, words: usize, order: &[u16]) -> Self {
+    /// out snake-wise so that all sketch bits tell about the same. The first `both` words are asked both questions.
+    pub(super) fn folded(words_per_row: usize, (words, both): (usize, usize), order: &[u16]) -> Self {
         let width = 64 * words;
         let mut dealt = vec![Vec::new(); width];
         for (turn, bits) in order.chunks(width).enumerate() {
@@ -62,15 +63,15 @@ impl Plan {
                 dealt[if turn % 2 == 0 { at } else { width - 1 - at }].push(*bit);
             }
         }
-        let units = (0..words).map(|word| (word, Ask::One)).collect();
-        Self::from_dealt(words_per_row, &dealt, units)
+        let one = (0..words).map(|word| (word, Ask::One));
+        let units = one.chain((0..both).map(|word| (word, Ask::Both)));
+        Self::from_dealt(words_per_row, &dealt, units.collect())
     }
 
     /// Every bit counted: the sum of the planes is the number of differing bits.
     pub(super) fn full(words_per_row: usize) -> Self {
-        let dealt: Vec<Vec<u16>> = (0..64 * words_per_row).map(|bit| vec![bit as u16]).collect();
-        let units = (0..words_per_row).flat_map(|word| [(word, Ask::One), (word, Ask::Both)]).collect();
-        Self::from_dealt(words_per_row, &dealt, units)
+        let order: Vec<u16> = (0..64 * words_per_row).map(|bit| bit as u16).collect();
+        Self::folded(words_per_row, (words_per_row, words_per_row), &order)
     }
 
     fn from_dealt(words_per_row: usize, dealt: &[Vec<u16>], units: Vec<(usize, Ask)>) -> Self {
@@ -289,8 +290,9 @@ pub(super) fn choose(kernel: Kernel, a: &Side<'_>, b: &Side<'_>, threshold: Thre
     let mut best = Plan::full(words_per_row);
     let mut least = sample.cost(kernel, threshold, &best);
     let (mut before, mut dearer) = (u64::MAX, 0);
-    for words in first..=words_per_row {
-        let plan = Plan::folded(words_per_row, words, &order);
+    let folds = (first..=words_per_row).map(|words| (words, 0));
+    for size in folds.chain((1..words_per_row).map(|both| (words_per_row, both))) {
+        let plan = Plan::folded(words_per_row, size, &order);
         let cost = sample.cost(kernel, threshold, &plan);
         dearer = if cost > before { dearer + 1 } else { 0 };
         before = cost;
@@ -330,7 +332,7 @@ impl<'s> Sample<'s> {
     fn cost(&self, kernel: Kernel, threshold: Threshold, plan: &Plan) -> u64 {
         // Measured costs of a plane of 512 pairs and of one verification, in hundredths of a cycle.
         let plane = match kernel.level() {
-            KernelLevel::Avx512 => 160,
+            KernelLevel::Avx512 => 190,
             KernelLevel::Avx2 => 400,
             _ => 800,
         };

@@ -5,6 +5,7 @@
 //! `-- --generate ROWS A B` writes such tables.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a bench is no library: it stops where it fails"
 )]

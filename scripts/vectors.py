@@ -7,6 +7,16 @@
 It follows the written rules (src/agency/key.rs, filter.rs, tokens.rs, names.rs, worker.rs and the schemas in
 config/schemas/), not the code.
 """
+import json
+import pathlib
+import tomllib
+
+try:
+    from blake3 import blake3
+except ImportError:  # name_tables.py needs the skeleton only
+    blake3 = None
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def skeleton(name):
@@ -47,3 +57,307 @@ def skeleton(name):
         if len(out) >= 4:
             break
     return out[:4]
+
+
+# --- keys (src/agency/key.rs) and positions (src/agency/filter.rs)
+
+def lp(data):
+    return len(data).to_bytes(4, "little") + data
+
+
+class Keys:
+    """Everything derived from the two roots for one agency, project and epoch."""
+
+    def __init__(self, linkage, own, agency, project, epoch):
+        u32 = epoch.to_bytes(4, "little")
+        self.epoch = self.derive("blindlink 1 epoch key", linkage + lp(project) + u32)
+        self.check = self.derive("blindlink 1 key check value", self.epoch)[:16]
+        self.refs = self.derive("blindlink 1 record ref key", own + lp(agency) + lp(project))
+        self.noise = self.derive("blindlink 1 noise key", own + lp(agency) + lp(project) + u32)
+
+    @staticmethod
+    def derive(context, material):
+        return blake3(material, derive_key_context=context).digest()
+
+    def named(self, kind, name):
+        return self.derive(f"blindlink 1 {kind} key", self.epoch + lp(name.encode()))
+
+
+class Stream:
+    """u32 little-endian words of an extendable output."""
+
+    def __init__(self, key, data):
+        self.hasher, self.at = blake3(data, key=key), 0
+
+    def next(self):
+        self.at += 4
+        return int.from_bytes(self.hasher.digest(length=4, seek=self.at - 4), "little")
+
+    def below(self, bound):
+        return self.next() * bound >> 32
+
+    def distinct(self, bits, count):
+        found = []
+        while len(found) < count:
+            at = self.next() * bits >> 32
+            if at not in found:
+                found.append(at)
+        return found
+
+
+def shares(budget, tokens):
+    return [budget // tokens + (at < budget % tokens) for at in range(tokens)] if tokens else []
+
+
+# --- tokens (src/agency/tokens.rs)
+
+def bigrams(text):
+    padded = f"_{text}_"
+    return {padded[at:at + 2] for at in range(len(padded) - 1)} if text else set()
+
+
+def tokens(attribute, person, given, family):
+    reads, rule = attribute["reads"], attribute["tokens"]
+    date = person.get("date")
+    if reads in ("given", "family"):
+        out = bigrams({"given": given, "family": family}[reads] or "")
+    elif reads == "date-of-birth":
+        if not date:
+            return []
+        y, m, d = f"{date[0]:04}", f"{date[1]:02}", f"{date[2]:02}"
+        low, high = min(m, d), max(m, d)
+        out = {"m" + m, "d" + d, "md" + m + d, "s" + low + high}
+        if rule == "date":
+            out |= {"y" + y, "ym" + y + m, "yd" + y + d, "f" + y + m + d}
+    elif reads == "sex":
+        out = {person["sex"]} if person.get("sex") else set()
+    else:
+        post = person.get("postcode")
+        if post:
+            out = {"full " + post, "sector " + post[:-2], "outward " + post[:-3]}
+        elif reads == "place":
+            out = set().union(*(bigrams(w) for w in person.get("address", "").split()))
+        else:
+            out = set()
+    return sorted(token.encode() for token in out)
+
+
+# --- slots (src/agency/worker.rs)
+
+def canonical_table():
+    lines = (ROOT / "config/names/canonical.tsv").read_text().splitlines()
+    return dict(line.split("\t") for line in lines if not line.startswith("#"))
+
+
+def name_lists(person, forms):
+    """Given names (canonical) and family names: the whole one, then what can stand for it."""
+    given, family = [], []
+
+    def add(names, name, start):
+        if name and name not in names[start:]:
+            names.append(name)
+
+    for at, parts in enumerate(person.get("given", [])):
+        whole = "".join(parts)
+        add(given, forms.get(whole, whole), 0)
+        if at == 0 and len(parts) > 1:
+            add(given, forms.get(parts[0], parts[0]), 0)
+    for at, parts in enumerate(person.get("family", [])):
+        if at == 0:
+            family.append("".join(parts))
+        long = [part for part in parts if len(part) >= 3]
+        for part in long if len(parts) > 1 and long else ["".join(parts)]:
+            add(family, part, 1)
+    return given, family
+
+
+def foci(rule, given, family):
+    """(given, family, whether the given name is the one the slot is about)."""
+    main, whole = given[0] if given else None, family[0] if family else None
+    if rule == "record":
+        return [(main, whole, True)]
+    out = []
+    if rule == "name":
+        if main:
+            out.append((main, whole, True))
+        out += [(main, part, False) for part in family[1:]]
+        out += [(other, whole, True) for other in given[1:]]
+    elif main:
+        out += [(main, part, True) for part in family[1:]]
+        if whole:
+            out += [(other, family[1], True) for other in given[1:]]
+    return out
+
+
+def salt_values(part, person, focus):
+    """The values of one part of a salt, or None where the record lacks one."""
+    given, family, by_given = focus
+    chosen, other = (given, family) if by_given else (family, given)
+    date = person.get("date")
+    if part in ("year", "month", "day-month", "date"):
+        if not date:
+            return None
+        y, m, d = f"{date[0]:04}", f"{date[1]:02}", f"{date[2]:02}"
+        return {"year": [y], "month": [m], "day-month": sorted([m, d]), "date": [y, m, d]}[part]
+    if part == "place":
+        value = person.get("postcode") or person.get("address")
+        return [value] if value else None
+    if part == "sector":
+        return [person["postcode"][:-2]] if person.get("postcode") else None
+    needs = {
+        "name-skeleton": [chosen], "given-skeleton": [given], "family-skeleton": [family], "other-initial": [other],
+        "given-prefix": [given], "pair-prefix": [given, family], "pair-skeleton": [given, family],
+    }[part]
+    if not all(needs):
+        return None
+    if part == "other-initial":
+        return [other[:1]]
+    values = [name[:3] if "prefix" in part else skeleton(name) for name in needs]
+    return sorted(values) if all(values) else None
+
+
+def rarity():
+    """Whether a sorted pair of skeletons is rare, by config/names/skeletons.tsv (src/agency/names.rs)."""
+    denied = {skeleton(name) for name in DENIED}
+    shares_, table = {}, {}
+    for line in (ROOT / "config/names/skeletons.tsv").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        kind, rest = line.split("\t", 1)
+        pairs = {o: int(n) for o, n in (p.split("=") for p in rest.split("\t")[-1].split(" "))}
+        if kind == "origins":
+            shares_ = pairs
+        else:
+            table[kind, rest.split("\t")[0]] = pairs
+
+    def rate(kind, sk, origin):
+        return max(table.get((kind, sk), {}).get(origin, 0), [5000, 2500, 800, 200][len(sk) - 1])
+
+    def expected(g, f):
+        return sum(share * rate("g", g, o) * rate("f", f, o) for o, share in shares_.items())
+
+    return lambda a, b: not {a, b} & denied and (expected(a, b) + expected(b, a)) * 60_000 <= 10**15
+
+
+DENIED = """singh kaur begum bibi khatun akhtar ali khan ahmed hussain mohammed miah islam uddin shah malik iqbal mahmood
+patel nguyen tran pham wang li zhang chen liu wong abdi hassan osman ibrahim""".split()
+
+
+def encode(schema, keys, person, forms, rare):
+    """Slots (hex) and tags of one person, in file order."""
+    attributes = {a["name"]: a for a in schema["attribute"]}
+    given, family = name_lists(person, forms if schema.get("nicknames") else {})
+    noise = Stream(keys.noise, person["id"].encode())
+    flips, orders = [], []
+    for view in schema["view"]:
+        count = (view["bits"] * schema.get("flips_per_mille", 0) + 500) // 1000
+        flips.append([noise.distinct(view["bits"], count) for _ in range(view["slots"])])
+        order = list(range(view["slots"]))
+        for left in range(view["slots"], 1, -1):
+            chosen = noise.below(left)
+            order[left - 1], order[chosen] = order[chosen], order[left - 1]
+        orders.append(order)
+    out = []
+    bits_of_tag = (schema.get("population", 0) // 10).bit_length() - 1
+    for view, view_flips, order in zip(schema["view"], flips, orders):
+        slots = []
+        for focus in foci(view.get("focus", "record"), given, family):
+            if len(slots) == view["slots"]:
+                break
+            slot = salted_slot(view, keys, person, focus, attributes, rare)
+            if slot:
+                slots.append(slot)
+        while len(slots) < view["slots"]:
+            bits = set()
+            if schema.get("filler"):
+                main = (given[0] if given else None, family[0] if family else None)
+                for start, segment, name, budget in parts_of(view):
+                    for count in shares(budget, len(tokens(attributes[name], person, *main))):
+                        bits |= {start + at for at in noise.distinct(segment["bits"], count)}
+            slots.append((bits, noise.next()))
+        for at, k in enumerate(order):
+            bits, tag = slots[k]
+            for flip in view_flips[at]:
+                bits ^= {flip}
+            filter_ = sum(1 << bit for bit in bits).to_bytes(view["bits"] // 8, "little")
+            tag = tag & (1 << bits_of_tag) - 1 if view.get("tagged") else None
+            out.append({"view": view["name"], "slot": at, "filter": filter_.hex(), "tag": tag})
+    return out
+
+
+def parts_of(view):
+    start = 0
+    for segment in view["segment"]:
+        for name, budget in sorted(segment["budgets"].items()):
+            yield start, segment, name, budget
+        start += segment["bits"]
+
+
+def salted_slot(view, keys, person, focus, attributes, rare):
+    salt, tag = b"", 0
+    if view.get("salt"):
+        data = b""
+        for part in view["salt"]:
+            values = salt_values(part, person, focus)
+            if values and part == "pair-skeleton" and view.get("rare") and not rare(*values):
+                values = None
+            if values is None and view.get("missing_salt", "drop") == "drop":
+                return None
+            data += b"".join(lp(value.encode()) for value in values or [""])
+        output = blake3(data, key=keys.named("salt", view["name"])).digest(length=20)
+        salt, tag = output[:16], int.from_bytes(output[16:], "little")
+    bits = set()
+    for start, segment, name, budget in parts_of(view):
+        attribute = attributes[name]
+        key = keys.named("attribute", attribute.get("hash", name))
+        found = tokens(attribute, person, focus[0], focus[1])
+        for token, count in zip(found, shares(budget, len(found))):
+            stream = Stream(key, lp(salt) + lp(token))
+            bits |= {start + at for at in stream.distinct(segment["bits"], count)}
+    return bits, tag
+
+
+PERSONS = [
+    {"id": "A1", "given": [["oliver"]], "family": [["smith"]], "date": [2014, 3, 7], "sex": "m", "postcode": "L138BB"},
+    {"id": "A2", "given": [["katie"], ["jane"]], "family": [["smith", "jones"]], "date": [2011, 12, 1], "sex": "f",
+     "address": "12 mill lane"},
+    {"id": "A3", "given": [["mohammed"]], "family": [["khan"], ["al", "hashimi"]], "date": [2009, 2, 28],
+     "postcode": "B12AA"},
+    {"id": "A4", "given": [["peregrine"]], "family": [["featherstonehaugh"]], "postcode": "EC1A1BB", "sex": "m"},
+    {"id": "A5", "given": [["anna", "maria"]], "family": [["de", "la", "cruz"]], "date": [2018, 9, 19], "nhs": "9434765919"},
+    {"id": "A6", "family": [["ng"]], "date": [2016, 10, 10], "sex": "f", "postcode": "M11AE"},
+    {"id": "A7"},
+]
+
+
+def main():
+    out = ROOT / "testdata/vectors"
+    out.mkdir(parents=True, exist_ok=True)
+    linkage, own = bytes(range(32)), bytes(range(100, 132))
+    keys = Keys(linkage, own, b"school", b"pilot", 3)
+    forms, rare = canonical_table(), rarity()
+    for name in ("views", "clk", "fields"):
+        schema = tomllib.loads((ROOT / f"config/schemas/uk-child-{name}.toml").read_text())
+        records = []
+        for person in PERSONS:
+            record = {"ref": blake3(person["id"].encode(), key=keys.refs).digest()[:16].hex(), "person": person}
+            record["slots"] = encode(schema, keys, person, forms, rare)
+            record["exact"] = None
+            if person.get("nhs"):
+                key = keys.named("exact token", "nhs-number")
+                record["exact"] = blake3(person["nhs"].encode(), key=key).digest()[:16].hex()
+            records.append(record)
+        head = {
+            "about": "made by scripts/vectors.py, which shares no code with the program",
+            "schema": f"uk-child-{name}", "linkage_key": linkage.hex(), "agency_key": own.hex(), "agency": "school",
+            "project": "pilot", "epoch": 3, "key_check": keys.check.hex(), "records": records,
+        }
+        (out / f"uk-child-{name}.json").write_text(json.dumps(head, indent=1) + "\n")
+    names = ["stephen", "stefan", "mohammed", "muhammad", "catherine", "katherine", "knight", "wright", "alexander",
+             "jack", "zoe", "geoffrey", "jeffrey", "yusuf", "hannah", "phoebe", "o", "xanthe", "quinn", "callaghan"]
+    table = {name: skeleton(name) for name in names}
+    (out / "skeletons.json").write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -50,19 +50,22 @@ pub(super) fn distinct(
     }
 }
 
-/// A stream of u32 from an extendable output.
+/// Bytes of an extendable output computed at a time: the hash makes sixteen blocks for the price of two.
+const STREAM_BYTES: usize = 1024;
+
+/// A long stream of u32 from an extendable output.
 pub(super) struct Words {
     reader: blake3::OutputReader,
-    block: [u8; 64],
+    block: [u8; STREAM_BYTES],
     used: usize,
 }
 
 impl Words {
     pub(super) fn new(reader: blake3::OutputReader) -> Self {
-        Self { reader, block: [0; 64], used: 64 }
+        Self { reader, block: [0; STREAM_BYTES], used: STREAM_BYTES }
     }
     pub(super) fn next(&mut self) -> u32 {
-        if self.used == self.block.len() {
+        if self.used == STREAM_BYTES {
             self.reader.fill(&mut self.block);
             self.used = 0;
         }
@@ -74,13 +77,6 @@ impl Words {
     /// A number below `bound`.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.next()) * u64::from(bound)) >> 32) as u32
-    }
-}
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        self.block.zeroize();
-        self.reader.zeroize();
     }
 }
 
@@ -132,10 +128,19 @@ impl Positions {
         let hasher = &mut self.domains[domain];
         hasher.reset();
         hasher.update(&self.input);
-        let mut words = Words::new(hasher.finalize_xof());
+        let mut reader = hasher.finalize_xof();
+        let (mut block, mut used) = ([0u8; 64], 64);
+        let next = || {
+            if used == 64 {
+                reader.fill(&mut block);
+                used = 0;
+            }
+            used += 4;
+            u32::from_le_bytes([block[used - 4], block[used - 3], block[used - 2], block[used - 1]])
+        };
         self.found.clear();
         // A segment has at most 16384 bits, so a position fits in u16.
-        distinct(target.bits, count, || words.next(), &mut self.seen, |at| self.found.push(at as u16));
+        distinct(target.bits, count, next, &mut self.seen, |at| self.found.push(at as u16));
     }
 }
 

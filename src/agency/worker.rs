@@ -226,12 +226,11 @@ impl Worker {
         let hasher = &mut self.salts[number];
         hasher.reset();
         hasher.update(&self.salt_input);
-        let mut words = Words::new(hasher.finalize_xof());
-        let mut bytes = [0; 16];
-        for chunk in bytes.chunks_exact_mut(4) {
-            chunk.copy_from_slice(&words.next().to_le_bytes());
-        }
-        Some(Salt { bytes, len: 16, tag: words.next() })
+        let (mut bytes, mut tag) = ([0; 16], [0; 4]);
+        let mut output = hasher.finalize_xof();
+        output.fill(&mut bytes);
+        output.fill(&mut tag);
+        Some(Salt { bytes, len: 16, tag: u32::from_le_bytes(tag) })
     }
 
     fn push_salt_part(&mut self, part: SaltPart, focus: Focus, person: &Person, rare: bool) -> Option<()> {

@@ -1,6 +1,5 @@
 //! The schema as written in TOML: every table and key, unknown ones denied, before any rule is checked.
 
-use super::fields::FieldSpec;
 use crate::wire::{AttributeName, DecisionModel, PayloadColumn, Profile, ViewName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,9 +34,6 @@ pub struct SchemaForm {
     /// Whether empty slots are filled with what looks like a record.
     #[serde(default)]
     pub filler: bool,
-    /// What is read from an extract.
-    #[serde(rename = "field")]
-    pub fields: Vec<FieldSpec>,
     /// What becomes tokens.
     #[serde(rename = "attribute")]
     pub attributes: Vec<AttributeForm>,
@@ -62,7 +58,7 @@ pub struct AttributeForm {
     pub name: AttributeName,
     /// The value.
     pub reads: Source,
-    /// The field of `reads = "text"`.
+    /// The text of `reads = "text"`, by its name in the column mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// How it becomes tokens.

@@ -5,11 +5,9 @@
 //! A schema is TOML ([`form`] lists every key). [`Schema::parse`] checks it and compiles the
 //! [`Layout`] that the centre sees; [`Schema::builtin`] hands out the ones in `config/schemas/`.
 
-pub mod fields;
 pub mod form;
 mod rules;
 
-pub use fields::{FieldKind, FieldSpec};
 pub use form::SchemaForm;
 
 use crate::wire::{DecisionError, DecisionModel, Layout, LayoutError, Profile, SchemaFingerprint, limits};
@@ -18,21 +16,11 @@ use std::sync::Arc;
 /// Version of the normalisation rules this build follows.
 pub const NORMALISATION: u32 = 1;
 
-/// A schema of the uk-child family: its own part, then the fields they share.
-macro_rules! uk_child {
-    ($name:literal) => {
-        concat!(
-            include_str!(concat!("../../../config/schemas/", $name, ".toml")),
-            include_str!("../../../config/schemas/uk-child.fields.toml")
-        )
-    };
-}
-
 /// Name, profile and text of the schemas shipped with the program.
 const BUILTIN: [(&str, Profile, &str); 3] = [
-    ("uk-child-views", Profile::Views, uk_child!("uk-child-views")),
-    ("uk-child-clk", Profile::Clk, uk_child!("uk-child-clk")),
-    ("uk-child-fields", Profile::Fields, uk_child!("uk-child-fields")),
+    ("uk-child-views", Profile::Views, include_str!("../../../config/schemas/uk-child-views.toml")),
+    ("uk-child-clk", Profile::Clk, include_str!("../../../config/schemas/uk-child-clk.toml")),
+    ("uk-child-fields", Profile::Fields, include_str!("../../../config/schemas/uk-child-fields.toml")),
 ];
 
 /// Why a schema is refused.
@@ -152,11 +140,6 @@ impl Schema {
     pub fn profile(&self) -> Profile {
         self.inner.form.profile
     }
-    /// What is read from an extract.
-    #[must_use]
-    pub fn fields(&self) -> &[FieldSpec] {
-        &self.inner.form.fields
-    }
     /// What the centre sees of each encoding.
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
@@ -180,15 +163,10 @@ impl Schema {
 }
 
 /// BLAKE3 of the canonical form: the parts as JSON with sorted keys, no white space, defaults written
-/// out; without `title` and without headers and `required` of the fields, which change no bit. Comments,
-/// order of keys and white space of the TOML do not matter. The name tables a schema uses follow the JSON.
+/// out, without `title`. Comments, order of keys and white space of the TOML do not matter. The name tables a schema uses follow the JSON.
 fn fingerprint(form: &SchemaForm) -> Result<SchemaFingerprint, SchemaError> {
     let mut form = form.clone();
     form.title = String::new();
-    for field in &mut form.fields {
-        field.aliases = Vec::new();
-        field.required = false;
-    }
     let value = serde_json::to_value(&form).map_err(|e| SchemaError::Form(e.to_string()))?;
     let mut text = String::new();
     canonical(&value, &mut text);
@@ -235,7 +213,7 @@ mod tests {
     use super::*;
 
     fn text() -> &'static str {
-        uk_child!("uk-child-clk")
+        include_str!("../../../config/schemas/uk-child-clk.toml")
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! The rules between the parts of a schema, and the layout they compile to.
 
 use super::form::{AttributeForm, FocusRule, SaltPart, SchemaForm, Source, TokenRule, ViewForm};
-use super::{FieldKind, NORMALISATION, SchemaError};
+use super::{NORMALISATION, SchemaError};
 use crate::wire::{Layout, Profile, Segment, TagBits, View};
 use std::collections::BTreeSet;
 
 /// Most attributes of a schema.
 const ATTRIBUTES_MAX: usize = 24;
-/// Most fields of a schema.
-const FIELDS_MAX: usize = 64;
 
 fn rule(place: impl Into<String>, rule: impl Into<String>) -> SchemaError {
     SchemaError::Rule { place: place.into(), rule: rule.into() }
@@ -17,7 +15,6 @@ fn rule(place: impl Into<String>, rule: impl Into<String>) -> SchemaError {
 /// Checks every rule and lays the slots out.
 pub(super) fn compile(form: &SchemaForm) -> Result<Layout, SchemaError> {
     check_head(form)?;
-    check_fields(form)?;
     check_attributes(form)?;
     let mut views = Vec::with_capacity(form.views.len());
     for view in &form.views {
@@ -60,26 +57,6 @@ fn check_head(form: &SchemaForm) -> Result<(), SchemaError> {
     Ok(())
 }
 
-fn check_fields(form: &SchemaForm) -> Result<(), SchemaError> {
-    if form.fields.is_empty() || form.fields.len() > FIELDS_MAX {
-        return Err(rule("field", format!("a schema has 1 to {FIELDS_MAX} fields")));
-    }
-    let mut names = BTreeSet::new();
-    for field in &form.fields {
-        let place = format!("field '{}'", field.name);
-        if field.name.parse::<crate::wire::AttributeName>().is_err() {
-            return Err(rule(place, "the name must be 1 to 64 characters of a-z, 0-9, '-' and '_'"));
-        }
-        if !names.insert(&field.name) {
-            return Err(rule(place, "is named twice"));
-        }
-    }
-    if form.fields.iter().filter(|field| field.kind == FieldKind::LocalId).count() != 1 {
-        return Err(rule("field", "exactly one field is of kind local-id"));
-    }
-    Ok(())
-}
-
 fn check_attributes(form: &SchemaForm) -> Result<(), SchemaError> {
     if form.attributes.is_empty() || form.attributes.len() > ATTRIBUTES_MAX {
         return Err(rule("attribute", format!("a schema has 1 to {ATTRIBUTES_MAX} attributes")));
@@ -94,10 +71,9 @@ fn check_attributes(form: &SchemaForm) -> Result<(), SchemaError> {
             return Err(rule(place(), "this value can not be made into tokens by this rule"));
         }
         let text = attribute.text.as_deref();
-        let known = |name| form.fields.iter().any(|f| f.kind == FieldKind::Text && f.name == name);
         match (attribute.reads, text) {
-            (Source::Text, Some(name)) if known(name) => {}
-            (Source::Text, _) => return Err(rule(place(), "'text' must name a field of kind text")),
+            (Source::Text, Some(name)) if !name.is_empty() => {}
+            (Source::Text, _) => return Err(rule(place(), "'text' must name a text of the column mapping")),
             (_, Some(_)) => return Err(rule(place(), "'text' belongs to reads = \"text\" only")),
             (_, None) => {}
         }
@@ -186,7 +162,6 @@ mod tests {
         };
         says(edited(|f| f.version = 0), "counts from 1");
         says(edited(|f| f.normalisation = 9), "knows version 1");
-        says(edited(|f| f.fields.retain(|f| f.kind != FieldKind::LocalId)), "local-id");
         says(edited(|f| f.attributes.push(f.attributes[0].clone())), "named twice");
         says(edited(|f| f.attributes[0].tokens = TokenRule::Date), "by this rule");
         says(edited(|f| f.views[0].segments[0].bits = 1000), "must cover the slot");

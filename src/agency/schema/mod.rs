@@ -6,9 +6,13 @@
 //! [`Layout`] that the centre sees; [`Schema::builtin`] hands out the ones in `config/schemas/`.
 
 pub mod form;
+mod lint;
 mod rules;
+mod sets;
 
 pub use form::SchemaForm;
+pub use lint::{Lint, LintFinding, SaltFigures, SegmentFigures, Severity};
+pub use sets::PARTNERS_PER_MILLE_MAX;
 
 use crate::wire::{DecisionError, DecisionModel, Layout, LayoutError, Profile, SchemaFingerprint, limits};
 use std::sync::Arc;
@@ -96,7 +100,8 @@ impl Schema {
         Ok(Self { inner: Arc::new(Inner { form, layout: Arc::new(layout), fingerprint }) })
     }
 
-    /// A schema shipped with the program, by name: `uk-child-clk`; `uk-child` is the recommended one.
+    /// A schema shipped with the program, by name: `uk-child-views`, `uk-child-clk`, `uk-child-fields`;
+    /// `uk-child` is `uk-child-clk`.
     ///
     /// # Errors
     /// [`SchemaError::Unknown`] lists the names.
@@ -122,6 +127,14 @@ impl Schema {
     /// Names, profiles and TOML texts of the schemas shipped with the program.
     pub fn builtins() -> impl Iterator<Item = (&'static str, Profile, &'static str)> {
         BUILTIN.into_iter()
+    }
+
+    /// The schema as TOML; parsing it gives the same fingerprint.
+    ///
+    /// # Errors
+    /// [`SchemaError::Form`] when a value has no TOML form; none of a checked schema has.
+    pub fn to_toml(&self) -> Result<String, SchemaError> {
+        toml::to_string(&self.inner.form).map_err(|e| SchemaError::Form(e.to_string()))
     }
 
     /// Name without version.

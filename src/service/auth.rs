@@ -239,7 +239,7 @@ pub fn project<P: Permission>(
 ///
 /// # Errors
 /// As [`project`]; [`ApiError::Forbidden`] for a key of the centre.
-pub fn for_agency<P: Permission>(
+pub fn for_party<P: Permission>(
     vault: &Vault,
     actor: Actor,
     project: &str,

@@ -6,8 +6,8 @@
 //! the one honest use of the `bloomfilter` crate here: never for encodings, only over digests under a key
 //! of this process, and only from bytes of our own store.
 //!
-//! Measured (`cargo test --release --no-default-features --features central -- --ignored prefilter`): see
-//! `pays_on_a_chain_of_deltas` below.
+//! Measured with `pays_on_a_chain_of_deltas` below (dev profile, a shared machine of 2 cores): a record of a base
+//! of 100,000 under 30 deltas is found in 37 us with the filters, in 166 us without.
 
 use super::pages::Pages;
 use super::vault::random;

@@ -1,7 +1,7 @@
 //! Datasets: announce, send chunks, ask what is missing, seal, abandon.
 
 use super::Answered;
-use crate::service::auth::{ReadDatasets, Submit, authenticate, for_agency, project};
+use crate::service::auth::{ReadDatasets, Submit, authenticate, for_party, project};
 use crate::service::body::{answer, blocking, bytes, idempotency_key, json_within, media_type, page};
 use crate::service::error::ApiError;
 use crate::service::intake::{self, ANNOUNCEMENT_BYTES_MAX};
@@ -48,7 +48,7 @@ pub(in crate::service) async fn create(
     payload: Payload,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<Submit>(&state.vault, actor, &path)?;
+    let grant = for_party::<Submit>(&state.vault, actor, &path)?;
     let key = idempotency_key(&request)?;
     let (create, digest): (DatasetCreate, _) = json_within(&request, payload, ANNOUNCEMENT_BYTES_MAX).await?;
     let route = format!("datasets/{}", grant.project().id);
@@ -81,7 +81,7 @@ pub(in crate::service) async fn abandon(
     path: Path<(String, String)>,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<Submit>(&state.vault, actor, &path.0)?;
+    let grant = for_party::<Submit>(&state.vault, actor, &path.0)?;
     let id = dataset_id(&path.1)?;
     blocking(move || intake::abandon(&state.vault, &grant, &id)).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -94,7 +94,7 @@ pub(in crate::service) async fn put_chunk(
     payload: Payload,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<Submit>(&state.vault, actor, &path.0)?;
+    let grant = for_party::<Submit>(&state.vault, actor, &path.0)?;
     let id = dataset_id(&path.1)?;
     let number: u32 = path.2.parse().map_err(|_| ApiError::NotFound)?;
     media_type(&request, ARROW_STREAM_TYPE)?;
@@ -111,7 +111,7 @@ pub(in crate::service) async fn seal(
     path: Path<(String, String)>,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<Submit>(&state.vault, actor, &path.0)?;
+    let grant = for_party::<Submit>(&state.vault, actor, &path.0)?;
     let id = dataset_id(&path.1)?;
     let key = idempotency_key(&request)?;
     let digest = ContentDigest::of(id.as_str().as_bytes());

@@ -2,7 +2,7 @@
 
 use super::Answered;
 use crate::service::answers;
-use crate::service::auth::{ReadLinks, authenticate, for_agency};
+use crate::service::auth::{ReadLinks, authenticate, for_party};
 use crate::service::body::{answer, blocking, page};
 use crate::service::error::ApiError;
 use crate::service::state::State;
@@ -13,7 +13,7 @@ use actix_web::web::Path;
 
 pub(in crate::service) async fn list(state: State, request: HttpRequest, path: Path<String>) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<ReadLinks>(&state.vault, actor, &path)?;
+    let grant = for_party::<ReadLinks>(&state.vault, actor, &path)?;
     let page = page::<LinkCursor>(&request)?;
     let links =
         blocking(move || answers::links(&state.vault, &grant, page.run.as_deref(), page.cursor, page.limit));
@@ -26,7 +26,7 @@ pub(in crate::service) async fn read(
     path: Path<(String, String)>,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<ReadLinks>(&state.vault, actor, &path.0)?;
+    let grant = for_party::<ReadLinks>(&state.vault, actor, &path.0)?;
     let reference: LinkReference = path
         .1
         .parse()

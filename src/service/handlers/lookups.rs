@@ -2,7 +2,7 @@
 
 use super::Answered;
 use crate::service::answers;
-use crate::service::auth::{Ask, authenticate, for_agency};
+use crate::service::auth::{Ask, authenticate, for_party};
 use crate::service::body::{answer, blocking, json};
 use crate::service::state::State;
 use crate::wire::messages::LookupRequest;
@@ -16,7 +16,7 @@ pub(in crate::service) async fn ask(
     payload: Payload,
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
-    let grant = for_agency::<Ask>(&state.vault, actor, &path)?;
+    let grant = for_party::<Ask>(&state.vault, actor, &path)?;
     let question: LookupRequest = json(&request, payload).await?;
     let found = blocking(move || answers::lookup(&state.vault, &grant, &question)).await?;
     answer(&request, 200, &found)

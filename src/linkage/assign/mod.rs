@@ -9,8 +9,6 @@
 
 mod hungarian;
 
-use std::collections::BTreeMap;
-
 /// Records of one component over both datasets up to which it is solved exactly, unless told otherwise.
 pub const COMPONENT_RECORDS_MAX_DEFAULT: u32 = 256;
 
@@ -86,16 +84,17 @@ fn components(edges: &[Candidate], records_a: usize, records_b: usize) -> Vec<Ve
     for edge in edges {
         edges_of[find(&mut parent, edge.a) as usize] += 1;
     }
-    let mut place: BTreeMap<u32, usize> = BTreeMap::new();
+    const NONE: u32 = u32::MAX;
+    let mut place: Vec<u32> = vec![NONE; records_a];
     let mut components: Vec<Vec<u32>> = Vec::new();
-    for (at, edge) in edges.iter().enumerate() {
-        let root = find(&mut parent, edge.a);
-        if edges_of[root as usize] >= 3 {
-            let place = *place.entry(root).or_insert_with(|| {
-                components.push(Vec::new());
-                components.len() - 1
-            });
-            components[place].push(u32::try_from(at).unwrap_or(u32::MAX));
+    for (at, edge) in (0u32..).zip(edges) {
+        let root = find(&mut parent, edge.a) as usize;
+        if edges_of[root] >= 3 {
+            if place[root] == NONE {
+                place[root] = u32::try_from(components.len()).unwrap_or(NONE);
+                components.push(Vec::with_capacity(edges_of[root] as usize));
+            }
+            components[place[root] as usize].push(at);
         }
     }
     components
@@ -119,20 +118,17 @@ fn settle(
     assignment: &mut Assignment,
 ) {
     let at = |edge: &u32| edges[*edge as usize];
-    let greedy_total: i64 = component.iter().filter(|edge| taken[**edge as usize]).map(|e| at(e).gain).sum();
-    let (left, right) =
-        (numbered(component.iter().map(|e| at(e).a)), numbered(component.iter().map(|e| at(e).b)));
-    let bound = |side: &mut dyn Iterator<Item = (u32, i64)>| {
-        let mut best: BTreeMap<u32, i64> = BTreeMap::new();
-        side.for_each(|(record, gain)| {
-            let best = best.entry(record).or_insert(gain);
-            *best = gain.max(*best);
-        });
-        best.values().sum::<i64>()
-    };
-    let upper = bound(&mut component.iter().map(|e| (at(e).a, at(e).gain)))
-        .min(bound(&mut component.iter().map(|e| (at(e).b, at(e).gain))));
-    if greedy_total >= upper {
+    let left = distinct(component.iter().map(|edge| at(edge).a));
+    let right = distinct(component.iter().map(|edge| at(edge).b));
+    let place = |records: &[u32], record: u32| records.partition_point(|other| *other < record);
+    let greedy_total: i64 = component.iter().filter(|e| taken[**e as usize]).map(|e| at(e).gain).sum();
+    // No choice beats the best gain of each record of either side.
+    let (mut best_a, mut best_b) = (vec![0; left.len()], vec![0; right.len()]);
+    for edge in component.iter().map(at) {
+        let (a, b) = (&mut best_a[place(&left, edge.a)], &mut best_b[place(&right, edge.b)]);
+        (*a, *b) = (edge.gain.max(*a), edge.gain.max(*b));
+    }
+    if greedy_total >= best_a.iter().sum::<i64>().min(best_b.iter().sum()) {
         return;
     }
     if left.len() + right.len() > records_max as usize {
@@ -144,7 +140,7 @@ fn settle(
     let (rows, columns) = if crosswise { (right.len(), left.len()) } else { (left.len(), right.len()) };
     let mut gains = vec![0i64; rows * columns];
     let cell = |edge: Candidate| {
-        let (a, b) = (left[&edge.a], right[&edge.b]);
+        let (a, b) = (place(&left, edge.a), place(&right, edge.b));
         if crosswise { b * columns + a } else { a * columns + b }
     };
     component.iter().for_each(|edge| gains[cell(at(edge))] = at(edge).gain);
@@ -157,14 +153,12 @@ fn settle(
     }
 }
 
-/// Numbers 0.. for the distinct records, in the order in which they first appear.
-fn numbered(records: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
-    let mut numbers = BTreeMap::new();
-    for record in records {
-        let next = numbers.len();
-        numbers.entry(record).or_insert(next);
-    }
-    numbers
+/// The distinct records, ascending.
+fn distinct(records: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut records: Vec<u32> = records.collect();
+    records.sort_unstable();
+    records.dedup();
+    records
 }
 
 #[cfg(test)]

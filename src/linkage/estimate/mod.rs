@@ -56,15 +56,14 @@ pub struct Estimate {
     pub warnings: Vec<Warning>,
 }
 
-/// Free candidates of records that have their partner, and how many records have none, in one pair of
-/// datasets.
+/// Free candidates of records that have their partner, in one pair of datasets.
 struct Decoys {
     /// Best free score of each linked record that has any, ascending; both sides together.
     keys: Vec<i64>,
-    /// Linked records, both sides.
-    linked: f64,
-    /// Records without a partner, both sides.
-    alone: f64,
+    /// Links.
+    links: f64,
+    /// Records without a link, per side.
+    alone: [f64; 2],
 }
 
 /// Estimates what `run` over `datasets` under `decision` is worth.
@@ -122,15 +121,19 @@ fn precision(wrong: f64, error: f64, links: f64) -> Expected {
 }
 
 /// Expected wrong links with a key of at least `at`, and two standard errors of it.
+///
+/// Each side estimates the same number: free candidates of its linked records times records alone per
+/// linked one. Counted as Poisson, both together give `free / sum of (linked / alone)`.
 fn expected_wrong(decoys: &[Decoys], at: i64) -> (f64, f64) {
     let (mut wrong, mut variance) = (0.0, 0.0);
-    for decoys in decoys.iter().filter(|decoys| decoys.linked > 0.0) {
+    for decoys in decoys.iter().filter(|decoys| decoys.links > 0.0) {
         let free = (decoys.keys.len() - decoys.keys.partition_point(|key| *key < at)) as f64;
-        // A wrong link takes one record of each side: records alone on both sides are counted twice. Records
-        // of wrong links stand among the linked and are missing among those alone: solved for the wrong ones.
-        let per_free = decoys.alone / (decoys.linked - free).max(decoys.linked / 2.0) / 2.0;
-        wrong += free * per_free;
-        variance += (free + 1.0) * per_free * per_free;
+        // Records of wrong links stand among the linked and are missing among those alone: half of the free
+        // candidates a side, solved for the wrong ones.
+        let linked = (decoys.links - free / 2.0).max(decoys.links / 2.0);
+        let exposure: f64 = decoys.alone.iter().map(|alone| linked / alone.max(0.5)).sum();
+        wrong += free / exposure;
+        variance += (free + 1.0) / (exposure * exposure);
     }
     (wrong, 2.0 * variance.sqrt())
 }
@@ -163,8 +166,7 @@ impl Decoys {
         }
         let mut keys: Vec<i64> = best.into_iter().flatten().flatten().collect();
         keys.sort_unstable();
-        let alone = (sizes[0] + sizes[1]) as f64 - 2.0 * links;
-        Self { keys, linked: 2.0 * links, alone: alone.max(0.0) }
+        Self { keys, links, alone: sizes.map(|size| size as f64 - links) }
     }
 }
 

@@ -71,10 +71,16 @@ fn settle_pair(
     ranks: &Ranks,
 ) -> Settled {
     let rank = |edge: &Edge| (ranks.rank(pair.agency_a, edge.a), ranks.rank(pair.agency_b, edge.b));
-    let mut edges = pair.edges.clone();
+    let mut edges: Vec<Edge>;
     let mut settled = Settled { links: Vec::new(), components_over_cap: 0 };
     if pair.agency_a != pair.agency_b {
-        edges.sort_unstable_by_key(|edge| (std::cmp::Reverse(edge.verdict.score.key()), rank(edge)));
+        // Keys are laid out beside the edges first: looking them up inside the sort would miss the caches.
+        let mut order: Vec<_> = (0u32..)
+            .zip(&pair.edges)
+            .map(|(at, edge)| (std::cmp::Reverse(edge.verdict.score.key()), rank(edge), at))
+            .collect();
+        order.sort_unstable();
+        edges = order.into_iter().map(|(.., at)| pair.edges[at as usize]).collect();
         let floor = judge.review_key();
         let candidates: Vec<Candidate> = edges
             .iter()
@@ -91,8 +97,10 @@ fn settle_pair(
         let mut chosen: Vec<Edge> = assignment.chosen.iter().map(|at| edges[*at as usize]).collect();
         mark_runners_up(&edges, &mut chosen, (records_a, records_b), judge.runner_up_margin());
         edges = chosen;
+    } else {
+        edges = pair.edges.clone();
     }
-    edges.sort_unstable_by_key(rank);
+    edges.sort_by_cached_key(rank);
     settled.links.extend(edges.iter().map(|edge| Link {
         agency_a: pair.agency_a,
         record_a: edge.a,
@@ -147,17 +155,17 @@ fn group_links(datasets: &[Dataset], ranks: &Ranks, run: &mut Run) {
     for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
         place[dataset] = super::candidates::number(at);
     }
-    let mut matches: Vec<u32> = (0u32..)
+    let mut matches: Vec<_> = (0u32..)
         .zip(&run.links)
         .filter(|(_, link)| link.band == Band::Match)
-        .map(|(position, _)| position)
+        .map(|(position, link)| {
+            let agencies = (place[usize::from(link.agency_a)], place[usize::from(link.agency_b)]);
+            let ranks = (ranks.rank(link.agency_a, link.record_a), ranks.rank(link.agency_b, link.record_b));
+            (std::cmp::Reverse(link.score.key()), agencies, ranks, position)
+        })
         .collect();
-    matches.sort_unstable_by_key(|position| {
-        let link = &run.links[*position as usize];
-        let agencies = (place[usize::from(link.agency_a)], place[usize::from(link.agency_b)]);
-        let rank = (ranks.rank(link.agency_a, link.record_a), ranks.rank(link.agency_b, link.record_b));
-        (std::cmp::Reverse(link.score.key()), agencies, rank)
-    });
+    matches.sort_unstable();
+    let matches: Vec<u32> = matches.into_iter().map(|(.., position)| position).collect();
     let edges: Vec<(RecordAt, RecordAt)> = matches
         .iter()
         .map(|position| {

@@ -88,7 +88,9 @@ fn the_sealed_room_cannot_name_the_clear_room() {
     for source in sources() {
         let sealed = matches!(room(&source.path), "service" | "store" | "linkage" | "ledger" | "wire");
         let code = bare(&source.code);
-        assert!(!sealed || !code.contains("agency::"), "{} reaches into the clear room", source.path);
+        // `agency::<..>` is a call of the sealed room's own function of that name.
+        let names = code.match_indices("agency::").any(|(at, word)| !code[at + word.len()..].starts_with('<'));
+        assert!(!sealed || !names, "{} reaches into the clear room", source.path);
     }
 }
 

@@ -65,7 +65,7 @@ impl Place {
 
     /// A key as printed by `admin issue-key`, written into a workspace.
     fn api_key(&self, agency: &str) -> String {
-        let roles = ["--role", "submitter", "--role", "requester"];
+        let roles = ["--role", "submitter", "--role", "requester", "--role", "approver"];
         let args = [&["admin", "issue-key", "--agency", agency, "--project", "p"][..], &roles].concat();
         let printed = String::from_utf8(self.run(0, &args).stdout).unwrap();
         printed.lines().next().unwrap().to_owned()

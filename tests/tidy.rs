@@ -89,7 +89,8 @@ fn the_sealed_room_cannot_name_the_clear_room() {
         let sealed = matches!(room(&source.path), "service" | "store" | "linkage" | "ledger" | "wire");
         let code = bare(&source.code);
         // `agency::<..>` is a call of the sealed room's own function of that name.
-        let names = code.match_indices("agency::").any(|(at, word)| !code[at + word.len()..].starts_with('<'));
+        let names =
+            code.match_indices("agency::").any(|(at, word)| !code[at + word.len()..].starts_with('<'));
         assert!(!sealed || !names, "{} reaches into the clear room", source.path);
     }
 }

@@ -30,7 +30,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The centre refused, and said why.
-    #[error("the centre refused ({}): {}{}", .0.status, .0.title, detail(.0))]
+    #[error("the centre refused ({}): {}", .0.status, .0.detail.as_ref().unwrap_or(&.0.title))]
     Refused(Problem),
     /// Something answered that is not the centre, or another version of it.
     #[error("what answers at {address} is not a blindlink centre of this version: {what}")]
@@ -46,10 +46,6 @@ pub enum ClientError {
     /// The API key is not of the form `id.secret`.
     #[error("the API key is not of the form id.secret: take the line that was printed when it was issued")]
     Token,
-}
-
-fn detail(problem: &Problem) -> String {
-    problem.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"))
 }
 
 impl ClientError {

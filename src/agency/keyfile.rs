@@ -114,7 +114,11 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+/// Reads a short secret from a file that only its owner can reach: not a symlink, not readable by others.
+///
+/// # Errors
+/// [`KeyFileError`] says which rule is broken.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let io = |source| KeyFileError::Io { path: shown(path), source };
     let named = std::fs::symlink_metadata(path).map_err(io)?;
     if named.file_type().is_symlink() {

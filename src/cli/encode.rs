@@ -5,14 +5,16 @@ use super::encodings::file_failure;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::extract::{self, ExtractArgs, Watched, open_extract};
 use super::keygen::key_failure;
+use super::legacy::encode_clkhash;
 use super::term::{Terminal, count};
 use crate::agency::check::Report;
 use crate::agency::encoder::Encoder;
 use crate::agency::file::EncodingWriter;
 use crate::agency::key::{AgencyKey, LinkageKey};
 use crate::agency::reader::Extract;
+use crate::agency::schema::Schema;
 use crate::agency::workspace::Workspace;
-use crate::wire::{AgencyId, EncodingHeader, Epoch, ProjectId, RecordRef};
+use crate::wire::{AgencyId, EncodingHeader, Epoch, Profile, ProjectId, RecordRef};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,12 @@ pub(crate) struct EncodeArgs {
     with: WithArgs,
     #[command(flatten)]
     reading: ExtractArgs,
+    /// With --profile legacy-clk: file of clkhash's secret.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// With --profile legacy-clk: the extract has no header line.
+    #[arg(long, requires = "secret_file")]
+    no_header: bool,
     /// Local ids stand in the file beside the refs: for synthetic data only; such a file is never uploaded.
     #[arg(long)]
     plain_ids: bool,
@@ -41,8 +49,11 @@ pub(crate) struct WithArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) workspace: PathBuf,
     /// Schema: name of a built-in one, or a file.
-    #[arg(long, value_name = "NAME|FILE", requires = "key")]
-    schema: Option<String>,
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) schema: Option<String>,
+    /// Profile of the built-in schema when no schema is named; legacy-clk encodes as clkhash does.
+    #[arg(long, value_name = "views|clk|fields|legacy-clk", value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
     /// File of the linkage key. A key is never taken from the command line or the environment.
     #[arg(long, value_name = "FILE", requires = "agency")]
     key: Option<PathBuf>,
@@ -90,7 +101,14 @@ impl WithArgs {
         let (Some(key), Some(agency)) = (&self.key, &self.agency) else {
             return Self::of_workspace(&self.workspace);
         };
-        let schema = extract::schema(self.schema.as_deref().unwrap_or("uk-child"))?;
+        let schema = match (&self.schema, self.profile) {
+            (None, Some(profile)) => Schema::builtin_for(profile).or_exit(Exit::Usage)?,
+            (name, _) => extract::schema(name.as_deref().unwrap_or("uk-child"))?,
+        };
+        if self.profile.is_some_and(|profile| profile != schema.profile()) {
+            let message = format!("the schema's profile is {}, not the one asked for", schema.profile());
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let linkage = LinkageKey::read(key).map_err(key_failure)?;
         let own = self.own_key(key, agency, terminal)?;
         let encoder = Encoder::new(&schema, &linkage, &own, agency, &self.project, self.epoch);
@@ -112,7 +130,28 @@ impl WithArgs {
     }
 }
 
+fn profile(text: &str) -> Result<Profile, String> {
+    let known = [Profile::Views, Profile::Clk, Profile::Fields, Profile::LegacyClk];
+    let found = known.into_iter().find(|profile| profile.to_string() == text);
+    found.ok_or_else(|| "a profile is views, clk, fields or legacy-clk".to_owned())
+}
+
+/// `encode --profile legacy-clk --schema clkhash.json --secret-file S IN.csv -o OUT.json`.
+fn encode_legacy(args: &EncodeArgs, terminal: Terminal) -> Outcome {
+    let (Some(schema), Some(secret)) = (&args.with.schema, &args.secret_file) else {
+        let message = "--profile legacy-clk needs --schema with a clkhash schema and --secret-file";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let made = encode_clkhash(&args.extract, Path::new(schema), secret, args.no_header, &args.out)?;
+    terminal.line(format!("{} CLKs -> {}", count(made as u64), args.out.display()))?;
+    terminal.note("legacy CLKs are for interoperability only: they withstand none of the known attacks");
+    Ok(Exit::Done)
+}
+
 pub(crate) fn encode(args: &EncodeArgs, terminal: Terminal) -> Outcome {
+    if args.with.profile == Some(Profile::LegacyClk) {
+        return encode_legacy(args, terminal);
+    }
     let setup = args.with.setup(terminal)?;
     let encoder = setup.encoder.with_plain_ids(args.plain_ids);
     let mut reading = args.reading.clone();

@@ -3,6 +3,7 @@
 use super::encodings::{file_failure, read_encodings};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::write_atomic;
+use super::legacy::read_clks;
 use super::term::{Terminal, count, table};
 use crate::agency::file::comparable;
 use crate::linkage::arena::Dataset;
@@ -21,10 +22,12 @@ use std::time::{Duration, Instant};
 /// one of another, in the bands match and review.
 #[derive(Debug, Args)]
 pub(crate) struct LinkArgs {
-    /// Encoding files of two or more agencies, made under one schema, project, key and epoch.
+    /// Encoding files of two or more agencies, made under one schema, project, key and epoch; or CLK JSON of
+    /// clkhash or anonlink (with --threshold; the file's name is the agency, rows count from 0).
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
-    /// Dice threshold of a match, instead of the schema's own (composite filters only).
+    /// Dice threshold instead of the schema's decision: every link at or above it is a match, none is for
+    /// review (composite filters only).
     #[arg(long, value_name = "DICE")]
     threshold: Option<Threshold>,
     /// Also look for several records of one child inside each file.
@@ -59,10 +62,17 @@ pub(crate) struct Sides {
 
 impl Sides {
     /// Reads encoding files that can be compared with one another.
-    pub(crate) fn read(files: &[PathBuf]) -> Result<Self, Failure> {
+    pub(crate) fn read(files: &[PathBuf], threshold: Option<Threshold>) -> Result<Self, Failure> {
         let mut sides = Self { headers: Vec::new(), datasets: Vec::new(), local_ids: Vec::new() };
         for path in files {
-            let (header, batch) = read_encodings(path)?;
+            let json = path.extension().is_some_and(|end| end == "json");
+            let (header, batch) = match threshold {
+                Some(threshold) if json => read_clks(path, threshold)?,
+                None if json => {
+                    return Err(Failure::new(Exit::Usage, "CLK JSON has no decision: give --threshold"));
+                }
+                _ => read_encodings(path)?,
+            };
             let first = sides.headers.first().unwrap_or(&header);
             comparable(first, &header).map_err(|error| file_failure(error, &path.display().to_string()))?;
             sides.datasets.push(Dataset::from_batch(header.agency.clone(), &batch));
@@ -84,7 +94,7 @@ impl Sides {
 
 pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     let started = Instant::now();
-    let sides = Sides::read(&args.files)?;
+    let sides = Sides::read(&args.files, args.threshold)?;
     let decision = decision(&sides.headers[0], args.threshold)?;
     let mut options = LinkOptions { deduplicate: args.deduplicate, ..LinkOptions::default() };
     options.join.level = kernel()?;
@@ -105,10 +115,7 @@ pub(crate) fn kernel() -> Result<KernelLevel, Failure> {
 fn decision(header: &EncodingHeader, threshold: Option<Threshold>) -> Result<DecisionModel, Failure> {
     match (&header.decision, threshold) {
         (decision, None) => Ok(decision.clone()),
-        (DecisionModel::Dice(model), Some(match_at)) => {
-            let review_at = if model.review_at < match_at { model.review_at } else { match_at };
-            Ok(DecisionModel::Dice(DiceModel { match_at, review_at, ..*model }))
-        }
+        (DecisionModel::Dice(_), Some(threshold)) => Ok(DecisionModel::Dice(DiceModel::at(threshold))),
         (_, Some(_)) => {
             let message =
                 "--threshold is a Dice of one composite filter; these encodings are judged by evidence";

@@ -25,6 +25,8 @@ mod generate;
 #[cfg(feature = "agency")]
 mod keygen;
 #[cfg(feature = "agency")]
+mod legacy;
+#[cfg(feature = "agency")]
 mod link;
 #[cfg(feature = "agency")]
 mod schema;

@@ -5,11 +5,12 @@ use super::encode::{WithArgs, encode_extract};
 use super::encodings::read_encodings;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::extract::{ExtractArgs, open_extract};
-use super::files::{open, private_folder, read_text, write_atomic};
+use super::files::{open, private_folder, write_atomic};
 use super::keygen::key_failure;
 use super::term::{Terminal, count};
 use crate::agency::client::{ApiToken, Client, ClientError};
 use crate::agency::key::AgencyKey;
+use crate::agency::keyfile::read_private;
 use crate::agency::propose::propose;
 use crate::agency::submit::{SubmitError, Upload, changes, submit as send};
 use crate::agency::workspace::{Sent, Workspace};
@@ -20,9 +21,6 @@ use clap::Args;
 use jiff::Zoned;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// Bytes of an API key file at most.
-const TOKEN_BYTES_MAX: u64 = 1_024;
 
 /// Makes a workspace: a private folder with agency.toml, a proposed column mapping and the agency's own
 /// key. The linkage key comes from the other agencies of the project, the API key from the centre.
@@ -178,7 +176,7 @@ pub(crate) fn client(workspace: &Workspace) -> Result<Client, Failure> {
             "agency.toml names no api key: add api = \"api.key\" under [keys]",
         ));
     };
-    let text = zeroize::Zeroizing::new(read_text(path, TOKEN_BYTES_MAX)?);
+    let text = read_private(path).map_err(key_failure)?;
     let token = ApiToken::parse(&text).or_exit_with(Exit::Refused, path.display())?;
     Client::new(address, token, config.ca_certificate.as_deref()).or_exit(Exit::BadInput)
 }

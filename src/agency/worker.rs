@@ -1,4 +1,6 @@
 //! What one thread does with one person: names in focus, salts, slots, noise, columns.
+//!
+//! Long because every step of one person shares one scratch space.
 
 use super::filter::{Positions, Target, Words, distinct, set_bit};
 use super::key::length_prefix;

@@ -115,10 +115,19 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            Terminal { json: false }.note(format!("blindlink: {:#}", failure.error));
+            Terminal { json: false }.note(format!("blindlink: {}", said(&failure.error)));
             failure.exit.into()
         }
     }
+}
+
+/// An error and its causes in one line; a cause that its error has already told is not repeated.
+fn said(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.is_empty() => cause,
+        cause if told.ends_with(&cause) => told,
+        cause => format!("{told}: {cause}"),
+    })
 }
 
 fn run(cli: Cli) -> Outcome {

@@ -27,23 +27,46 @@ pub(super) fn set_bit(slot: &mut [u8], at: u32) {
     slot[at as usize / 8] |= 1 << (at % 8);
 }
 
+/// Which positions one token has already: a stamp a position, so that nothing is wiped between tokens.
+#[derive(Default)]
+pub(super) struct Seen {
+    stamps: Vec<u32>,
+    now: u32,
+}
+
+impl Seen {
+    fn start(&mut self, bits: u32) {
+        if self.stamps.len() < bits as usize {
+            self.stamps.resize(bits as usize, 0);
+        }
+        self.now = self.now.wrapping_add(1);
+        if self.now == 0 {
+            self.stamps.fill(0);
+            self.now = 1;
+        }
+    }
+    fn is_new(&mut self, at: u32) -> bool {
+        let stamp = &mut self.stamps[at as usize];
+        let new = *stamp != self.now;
+        *stamp = self.now;
+        new
+    }
+}
+
 /// Draws distinct positions below `bits` from a stream of u32 until `count` are found.
 /// `count` must not exceed `bits`.
 pub(super) fn distinct(
     bits: u32,
     count: usize,
     mut next: impl FnMut() -> u32,
-    seen: &mut Vec<u64>,
+    seen: &mut Seen,
     mut take: impl FnMut(u32),
 ) {
-    seen.clear();
-    seen.resize(bits.div_ceil(64) as usize, 0);
+    seen.start(bits);
     let mut found = 0;
     while found < count {
         let at = ((u64::from(next()) * u64::from(bits)) >> 32) as u32;
-        let (word, bit) = (at as usize / 64, 1u64 << (at % 64));
-        if seen[word] & bit == 0 {
-            seen[word] |= bit;
+        if seen.is_new(at) {
             found += 1;
             take(at);
         }
@@ -84,7 +107,7 @@ impl Words {
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,
     input: Vec<u8>,
-    seen: Vec<u64>,
+    seen: Seen,
     found: Vec<u16>,
     cache: Cache,
 }
@@ -92,7 +115,7 @@ pub(super) struct Positions {
 impl Positions {
     /// One keyed hasher per hash domain.
     pub(super) fn new(domains: Vec<blake3::Hasher>) -> Self {
-        Self { domains, input: Vec::new(), seen: Vec::new(), found: Vec::new(), cache: Cache::default() }
+        Self { domains, input: Vec::new(), seen: Seen::default(), found: Vec::new(), cache: Cache::default() }
     }
 
     /// Sets `count` bits for a token. `cached`: salts repeat from record to record, so remember.
@@ -112,14 +135,25 @@ impl Positions {
                 return;
             }
         }
-        self.compute(domain, &target, token, count);
-        self.found.iter().for_each(|at| set_bit(slot, target.start + u32::from(*at)));
-        if cached {
-            self.cache.keep(&self.found);
+        let start = target.start;
+        if !cached {
+            return self.compute(domain, &target, token, count, |at, _| set_bit(slot, start + at));
         }
+        self.found.clear();
+        // A segment has at most 16384 bits, so a position fits in u16.
+        self.compute(domain, &target, token, count, |at, found| found.push(at as u16));
+        self.found.iter().for_each(|at| set_bit(slot, start + u32::from(*at)));
+        self.cache.keep(&self.found);
     }
 
-    fn compute(&mut self, domain: usize, target: &Target<'_>, token: &[u8], count: usize) {
+    fn compute(
+        &mut self,
+        domain: usize,
+        target: &Target<'_>,
+        token: &[u8],
+        count: usize,
+        mut take: impl FnMut(u32, &mut Vec<u16>),
+    ) {
         self.input.clear();
         self.input.extend_from_slice(&super::key::length_prefix(target.salt));
         self.input.extend_from_slice(target.salt);
@@ -138,9 +172,8 @@ impl Positions {
             used += 4;
             u32::from_le_bytes([block[used - 4], block[used - 3], block[used - 2], block[used - 1]])
         };
-        self.found.clear();
-        // A segment has at most 16384 bits, so a position fits in u16.
-        distinct(target.bits, count, next, &mut self.seen, |at| self.found.push(at as u16));
+        let found = &mut self.found;
+        distinct(target.bits, count, next, &mut self.seen, |at| take(at, found));
     }
 }
 
@@ -252,7 +285,8 @@ mod tests {
         let target = Target { start: 0, bits: 1024, salt: &[] };
         let mut equal_steps = 0;
         for token in 0..500u32 {
-            maker.compute(0, &target, &token.to_le_bytes(), 20);
+            maker.found.clear();
+            maker.compute(0, &target, &token.to_le_bytes(), 20, |at, found| found.push(at as u16));
             let step = |a: u16, b: u16| (u32::from(b) + 1024 - u32::from(a)) % 1024;
             equal_steps += maker.found.windows(3).filter(|w| step(w[0], w[1]) == step(w[1], w[2])).count();
         }

@@ -91,12 +91,11 @@ impl Rarity {
     /// Expected children with this given and this family skeleton, times 10^15.
     fn expected(&self, given: &[u8], family: &[u8]) -> u64 {
         let floor = |sk: &[u8]| FLOOR_PPM[sk.len().clamp(1, SKELETON_LETTERS) - 1];
-        let rate = |table: &HashMap<&[u8], Vec<u64>>, sk: &[u8], at: usize| {
-            table.get(sk).map_or(0, |row| row[at]).max(floor(sk))
-        };
-        let of = |(at, share): (usize, &u64)| {
-            share * rate(&self.given, given, at) * rate(&self.family, family, at)
-        };
+        let (floor_g, floor_f) = (floor(given), floor(family));
+        let (row_g, row_f) = (self.given.get(given), self.family.get(family));
+        let rate =
+            |row: Option<&Vec<u64>>, at: usize, floor: u64| row.map_or(floor, |row| row[at].max(floor));
+        let of = |(at, share): (usize, &u64)| share * rate(row_g, at, floor_g) * rate(row_f, at, floor_f);
         self.shares.iter().enumerate().map(of).sum()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Long because every step of one person shares one scratch space.
 
-use super::filter::{Positions, Target, Words, distinct, set_bit};
+use super::filter::{Positions, Seen, Target, Words, distinct, set_bit};
 use super::key::length_prefix;
 use super::names::{canonical, is_rare_pair, skeleton};
 use super::plan::{Plan, SegmentPlan, ViewPlan};
@@ -43,13 +43,15 @@ pub(super) struct Worker {
     /// The whole family name, then its parts and aliases.
     family: TokenSet,
     foci: Vec<Focus>,
+    /// The names whose tokens stand in `sets`.
+    in_focus: Option<(Option<usize>, Option<usize>)>,
     salt_input: Vec<u8>,
     skeletons: [Vec<u8>; 2],
     slots: Vec<u8>,
     filled: Vec<Option<u32>>,
     flips: Vec<u16>,
     order: Vec<usize>,
-    seen: Vec<u64>,
+    seen: Seen,
 }
 
 impl Worker {
@@ -68,13 +70,14 @@ impl Worker {
             given: TokenSet::default(),
             family: TokenSet::default(),
             foci: Vec::new(),
+            in_focus: None,
             salt_input: Vec::new(),
             skeletons: [Vec::new(), Vec::new()],
             slots: Vec::new(),
             filled: Vec::new(),
             flips: Vec::new(),
             order: Vec::new(),
-            seen: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Worker {
         for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
             person_tokens(attribute.reads, attribute.text.as_deref(), attribute.rule, person, set);
         }
+        self.in_focus = None;
         self.list_names(plan, person);
         let mut noise = self.start_noise(plan, person);
         self.draw_permanent(plan, &mut noise);
@@ -183,6 +187,11 @@ impl Worker {
     }
 
     fn focus_tokens(&mut self, plan: &Plan, focus: Focus) {
+        let names = Some((focus.given, focus.family));
+        if self.in_focus == names {
+            return;
+        }
+        self.in_focus = names;
         for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
             let (names, chosen) = match attribute.reads {
                 Source::Given => (&self.given, focus.given),

@@ -74,6 +74,8 @@ impl FromStr for Threshold {
         {
             return Err(ThresholdError);
         }
+        // `0.70` is `0.7`, so that a threshold written down and read again is equal.
+        let part = part.trim_end_matches('0');
         let den = 10u32.pow(u32::try_from(part.len()).map_err(|_| ThresholdError)?);
         let whole: u32 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| ThresholdError)? };
         let part: u32 = if part.is_empty() { 0 } else { part.parse().map_err(|_| ThresholdError)? };
@@ -108,6 +110,7 @@ mod tests {
         let t: Threshold = "0.85".parse().unwrap();
         assert_eq!((t.num(), t.den()), (85, 100));
         assert_eq!(t.to_string(), "0.85");
+        assert_eq!("0.70".parse::<Threshold>().unwrap(), "0.7".parse().unwrap());
         assert_eq!("1".parse::<Threshold>().unwrap().to_string(), "1");
         assert_eq!(".5".parse::<Threshold>().unwrap().num(), 5);
         for bad in ["0", "0.0", "1.1", "-0.5", "nan", "", ".", "0.1234567", "0,8", "1e-1"] {

@@ -300,10 +300,12 @@ fn keys_are_refused_unless_private_plain_and_on_file() {
         "blindlink-linkage-key-1 00112233445566778899aabbccddeeff00112233445566778899aabbccddee\n",
     );
     assert_eq!(encode("short.key").status.code(), Some(3), "a key of 31 bytes");
-    // A key on the command line is taken for a file name, and its text is not shown back whole.
+    // A key on the command line is refused, and its text is not shown back.
     let text = std::fs::read_to_string(place.path("k.key")).unwrap();
     let typed = encode(text.trim());
-    assert_eq!(typed.status.code(), Some(3));
+    assert_eq!(typed.status.code(), Some(4));
+    let digits = text.trim().rsplit(' ').next().unwrap();
+    assert_eq!(stands(&[typed.stdout, typed.stderr].concat(), &[digits]).count(), 0);
     assert!(!place.path("x.parquet").exists());
     let key_again = place.command(&["keygen", "-o", "k.key"]).output().unwrap();
     assert_eq!(key_again.status.code(), Some(4), "a key is never overwritten");

@@ -225,6 +225,28 @@ fn each_dependency_has_its_reason() {
 }
 
 #[test]
+fn every_threat_names_tests_that_exist() {
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        let mut files = Vec::new();
+        collect(Path::new(folder), &mut files);
+        files.iter().for_each(|file| code.push_str(&fs::read_to_string(file).unwrap()));
+    }
+    let model = fs::read_to_string("docs/threat-model.md").unwrap();
+    let rows: Vec<&str> =
+        model.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| asset")).collect();
+    assert!(rows.len() > 10, "the threat model must have been read");
+    for row in rows {
+        let cell = row.split(" | ").nth(3).unwrap_or_default();
+        let tests: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test is named in: {row}");
+        for test in tests {
+            assert!(code.contains(&format!("fn {test}(")), "there is no test {test}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_left_open() {
     // Spelt apart so that this file does not name itself.
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["X", "XX"].concat()];

@@ -100,7 +100,7 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// A client of the centre at `address` (validated by the configuration); `authority` is a PEM file to
-    /// trust besides the public certificate authorities.
+    /// trust instead of the public certificate authorities.
     ///
     /// # Errors
     /// [`ClientError::Certificate`] when the authority cannot be read.

@@ -66,6 +66,12 @@ pub enum KeyFileError {
         /// Which rule is broken.
         source: KeyError,
     },
+    /// A key where the name of its file belongs.
+    #[error(
+        "what was given looks like a key, not like the name of a file; it is not shown. Anybody on this machine could \
+         read it: make a new key and give the name of its file"
+    )]
+    Typed,
     /// Writing never replaces.
     #[error("key file '{path}' exists; keys are never overwritten: move it away or choose another name")]
     Exists {
@@ -110,6 +116,15 @@ impl AgencyKey {
     }
 }
 
+/// Whether a path spells a key: one of their first words, or 32 hexadecimal digits in a row.
+fn looks_like_a_key(path: &Path) -> bool {
+    let text = path.as_os_str().to_string_lossy();
+    let digits = |run: &str| run.len() >= 32 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.starts_with(LinkageKey::WORD)
+        || text.starts_with(AgencyKey::WORD)
+        || text.split(|c: char| !c.is_ascii_alphanumeric()).any(digits)
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -119,6 +134,9 @@ fn shown(path: &Path) -> String {
 /// # Errors
 /// [`KeyFileError`] says which rule is broken.
 pub fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    if looks_like_a_key(path) {
+        return Err(KeyFileError::Typed);
+    }
     let io = |source| KeyFileError::Io { path: shown(path), source };
     let named = std::fs::symlink_metadata(path).map_err(io)?;
     if named.file_type().is_symlink() {

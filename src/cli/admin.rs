@@ -131,6 +131,9 @@ struct IssueKey {
 
 /// Does one administrative thing on the data directory of a stopped service.
 pub(crate) fn admin(args: &AdminArgs, terminal: Terminal) -> Outcome {
+    if !args.data_dir.exists() {
+        terminal.note(format!("{} is new: an empty store is made there", args.data_dir.display()));
+    }
     let store = SledStore::open(&args.data_dir, 64).map_err(store_failure)?;
     let (vault, _) = Vault::open(Arc::new(store), system_clock()).map_err(store_failure)?;
     let (words, json) = run(&vault, &args.command).or_exit(Exit::BadInput)?;

@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::extract::{ExtractArgs, open_extract};
 use super::term::{Terminal, count, table};
 use crate::agency::check::Report;
+use crate::agency::workspace::{Workspace, WorkspaceError};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -13,12 +14,20 @@ use std::path::PathBuf;
 pub(crate) struct CheckArgs {
     /// The extract (CSV).
     extract: PathBuf,
+    /// Workspace whose column mapping is used when none is named.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
     #[command(flatten)]
     reading: ExtractArgs,
 }
 
 pub(crate) fn check(args: &CheckArgs, terminal: Terminal) -> Outcome {
-    let mut extract = open_extract(&args.extract, &args.reading, terminal)?;
+    let workspaces = match Workspace::open(&args.workspace) {
+        Ok(workspace) => Some(workspace.config.columns),
+        Err(WorkspaceError::Missing(_)) => None,
+        Err(error) => return Err(error).or_exit(Exit::BadInput),
+    };
+    let mut extract = open_extract(&args.extract, &args.reading, workspaces, terminal)?;
     while extract.next_batch().or_exit_with(Exit::BadInput, args.extract.display())?.is_some() {}
     let report = extract.report();
     drop(extract);

@@ -14,6 +14,7 @@ use crate::agency::key::{AgencyKey, LinkageKey};
 use crate::agency::reader::Extract;
 use crate::agency::schema::Schema;
 use crate::agency::workspace::Workspace;
+use crate::config::agency::BadRows;
 use crate::wire::{AgencyId, EncodingHeader, Epoch, Profile, ProjectId, RecordRef};
 use clap::Args;
 use serde::Serialize;
@@ -99,6 +100,10 @@ impl WithArgs {
     /// From the arguments, or from the workspace where no key is named.
     pub(crate) fn setup(&self, terminal: Terminal) -> Result<Setup, Failure> {
         let (Some(key), Some(agency)) = (&self.key, &self.agency) else {
+            if self.schema.is_some() || self.profile.is_some() {
+                let message = "--schema and --profile need --key and --agency; a workspace has its schema in agency.toml";
+                return Err(Failure::new(Exit::Usage, message));
+            }
             return Self::of_workspace(&self.workspace);
         };
         let schema = match (&self.schema, self.profile) {
@@ -154,12 +159,15 @@ pub(crate) fn encode(args: &EncodeArgs, terminal: Terminal) -> Outcome {
     }
     let setup = args.with.setup(terminal)?;
     let encoder = setup.encoder.with_plain_ids(args.plain_ids);
+    let workspaces = setup.workspace.as_ref().map(|workspace| workspace.config.columns.clone());
     let mut reading = args.reading.clone();
-    if let (None, Some(workspace)) = (&reading.columns, &setup.workspace) {
-        reading.columns = Some(workspace.config.columns.clone());
+    reading.refuse_bad_rows |= setup.workspace.as_ref().is_some_and(|w| w.config.bad_rows == BadRows::Refuse);
+    let extract = open_extract(&args.extract, &reading, workspaces, terminal)?;
+    let mut ids = setup.workspace.as_ref().map(|_| Vec::new());
+    let (header, report) = encode_extract(&encoder, extract, &args.extract, &args.out, ids.as_mut())?;
+    if let (Some(workspace), Some(ids)) = (&setup.workspace, &ids) {
+        workspace.remember_local_ids(ids).or_exit(Exit::Internal)?;
     }
-    let extract = open_extract(&args.extract, &reading, terminal)?;
-    let (header, report, _) = encode_extract(&encoder, extract, &args.extract, &args.out)?;
     if terminal.json {
         terminal.report(&Encoded { header, report: report.clone() })?;
     } else {
@@ -175,21 +183,22 @@ pub(crate) fn encode(args: &EncodeArgs, terminal: Terminal) -> Outcome {
     Ok(if report.safe_to_send { Exit::Done } else { Exit::Findings })
 }
 
-/// Streams an extract through an encoder into a file; also the ref of each local id.
-#[expect(clippy::type_complexity, reason = "one tuple, taken apart where it is made")]
+/// Streams an extract through an encoder into a file; `ids`, where given, gets the local id of each ref.
 pub(crate) fn encode_extract(
     encoder: &Encoder,
     mut extract: Extract<Watched>,
     from: &Path,
     out: &Path,
-) -> Result<(EncodingHeader, Report, Vec<(RecordRef, String)>), Failure> {
+    mut ids: Option<&mut Vec<(RecordRef, String)>>,
+) -> Result<(EncodingHeader, Report), Failure> {
     let mut writer = EncodingWriter::new(encoder, out);
-    let mut ids = Vec::new();
     while let Some(batch) = extract.next_batch().or_exit_with(Exit::BadInput, from.display())? {
-        ids.extend(batch.persons.iter().map(|p| (encoder.record_ref(&p.local_id), p.local_id.clone())));
+        if let Some(ids) = &mut ids {
+            ids.extend(batch.persons.iter().map(|p| (encoder.record_ref(&p.local_id), p.local_id.clone())));
+        }
         writer.push(&batch.persons).map_err(|error| file_failure(error, &from.display().to_string()))?;
     }
     let report = extract.report();
     let header = writer.finish().map_err(|error| file_failure(error, &from.display().to_string()))?;
-    Ok((header, report, ids))
+    Ok((header, report))
 }

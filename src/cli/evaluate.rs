@@ -138,9 +138,9 @@ fn read_links(path: &Path) -> Result<Vec<LinkRow>, Failure> {
             }
         };
         links.push(LinkRow {
-            agency_a: cell(agency_a),
+            agency_a: agency_name(&cell(agency_a)),
             record_a: cell(record_a),
-            agency_b: cell(agency_b),
+            agency_b: agency_name(&cell(agency_b)),
             record_b: cell(record_b),
             band,
             score: score.and_then(|column| parse_score(&cell(column))),

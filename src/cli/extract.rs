@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 /// How an extract is to be read.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExtractArgs {
-    /// Column mapping (TOML); without it the headers must be ones that are known, with ISO dates.
+    /// Column mapping (TOML). Without it: NAME.columns.toml beside the extract, else the workspace's, else the
+    /// headers must be ones that are known, with ISO dates.
     #[arg(long, value_name = "FILE")]
     pub(crate) columns: Option<PathBuf>,
     /// Encode nothing when a row cannot be read, instead of leaving such rows out.
@@ -35,17 +36,23 @@ pub(crate) fn schema(name: &str) -> Result<Schema, Failure> {
     Schema::parse(&text).or_exit_with(Exit::BadInput, name)
 }
 
+/// The mapping file to use for an extract: the one named, `NAME.columns.toml` beside it, the workspace's.
+fn mapping_file(named: Option<&Path>, extract: &Path, workspaces: Option<PathBuf>) -> Option<PathBuf> {
+    let beside = extract.with_extension("columns.toml");
+    named.map(Path::to_owned).or_else(|| beside.is_file().then_some(beside)).or(workspaces)
+}
+
 /// A mapping from a file, or by the extract's own headers.
-pub(crate) fn mapping(columns: Option<&Path>, extract: &Path) -> Result<Mapping, Failure> {
-    match columns {
+fn mapping(file: Option<&Path>, extract: &Path) -> Result<Mapping, Failure> {
+    match file {
         Some(path) => {
             let text = read_text(path, limits::CONFIG_BYTES_MAX)?;
             Mapping::from_toml(&text).or_exit_with(Exit::BadInput, path.display())
         }
         None => {
             let doing = || extract.display().to_string();
-            let headers = read_header(open(extract)?, Encoding::default(), b',')
-                .or_exit_with(Exit::BadInput, doing())?;
+            let headers = read_header(open(extract)?, Encoding::default(), b',');
+            let headers = headers.or_exit_with(Exit::BadInput, doing())?;
             Mapping::from_aliases(&headers).or_exit_with(Exit::BadInput, doing())
         }
     }
@@ -71,13 +78,15 @@ impl Drop for Watched {
     }
 }
 
-/// Opens an extract for reading, with progress by bytes.
+/// Opens an extract for reading, with progress by bytes; `workspaces` is the mapping of the workspace, if any.
 pub(crate) fn open_extract(
     path: &Path,
     args: &ExtractArgs,
+    workspaces: Option<PathBuf>,
     terminal: Terminal,
 ) -> Result<Extract<Watched>, Failure> {
-    let mapping = mapping(args.columns.as_deref(), path)?;
+    let columns = mapping_file(args.columns.as_deref(), path, workspaces);
+    let mapping = mapping(columns.as_deref(), path)?;
     let file = open(path)?;
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let bar = terminal.progress("reading", "bytes", bytes);

@@ -43,6 +43,7 @@ pub(crate) fn key_failure(error: KeyFileError) -> Failure {
         | KeyFileError::NotAFile { .. }
         | KeyFileError::Mode { .. }
         | KeyFileError::Owner { .. }
+        | KeyFileError::Typed
         | KeyFileError::Exists { .. } => Exit::Refused,
         KeyFileError::Io { .. } | KeyFileError::TooLong { .. } | KeyFileError::Key { .. } => Exit::BadInput,
     };

@@ -146,10 +146,13 @@ pub(crate) fn run_with_progress(
             }
             bar.finish_and_clear();
         });
-        let run = run_link(datasets, decision, &options, Exec::Pool(&pool), &control);
+        // The bar must end when linking panics, too.
+        let link = || run_link(datasets, decision, &options, Exec::Pool(&pool), &control);
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(link));
         done.store(true, Ordering::Relaxed);
         run
     });
+    let run = run.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     run.or_exit(Exit::BadInput)
 }
 

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, OrExit, Outcome};
 use super::extract;
-use super::term::{Terminal, table};
+use super::term::{Terminal, count, table};
 use crate::agency::schema::Schema;
 use crate::wire::messages::SchemaCard;
 use clap::{Args, Subcommand};
@@ -24,19 +24,33 @@ enum SchemaCommand {
         /// Name of a built-in schema, or a file.
         #[arg(default_value = "uk-child")]
         schema: String,
+        /// Propose the views for a population of that many children instead.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "schema")]
+        population: Option<u64>,
     },
-    /// Checks a schema and prints its shape and fingerprint.
+    /// Checks a schema, prints its shape and fingerprint and what the linter expects of it; exit code 1 with
+    /// warnings, 4 when it must not be used for the population.
     Check {
         /// Name of a built-in schema, or a file.
         schema: String,
+        /// Check the salts' budget for a population of that many children.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        population: Option<u64>,
     },
 }
 
 pub(crate) fn schema(args: &SchemaArgs, terminal: Terminal) -> Outcome {
     match &args.command {
         SchemaCommand::List => list(terminal),
-        SchemaCommand::Show { schema } => show(schema, terminal),
-        SchemaCommand::Check { schema } => check(schema, terminal),
+        SchemaCommand::Show { population: Some(population), .. } => {
+            let (set, schema) = Schema::views_for(*population).or_exit(Exit::BadInput)?;
+            terminal.note(format!("views {set} for {} children", count(*population)));
+            show(&schema, terminal)
+        }
+        SchemaCommand::Show { schema, .. } => show(&extract::schema(schema)?, terminal),
+        SchemaCommand::Check { schema, population } => {
+            check(&extract::schema(schema)?, *population, terminal)
+        }
     }
 }
 
@@ -60,8 +74,7 @@ fn list(terminal: Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn show(name: &str, terminal: Terminal) -> Outcome {
-    let schema = extract::schema(name)?;
+fn show(schema: &Schema, terminal: Terminal) -> Outcome {
     if terminal.json {
         terminal.report(&SchemaCard {
             schema: schema.title().parse().or_exit(Exit::Internal)?,
@@ -71,15 +84,16 @@ fn show(name: &str, terminal: Terminal) -> Outcome {
         })?;
         return Ok(Exit::Done);
     }
-    match Schema::builtins().find(|(known, ..)| *known == schema.name()) {
+    let same =
+        |text: &str| Schema::parse(text).is_ok_and(|known| known.fingerprint() == schema.fingerprint());
+    match Schema::builtins().find(|(.., text)| same(text)) {
         Some((.., text)) => terminal.line(text.trim_end())?,
         None => terminal.line(toml::to_string_pretty(schema.form()).or_exit(Exit::Internal)?.trim_end())?,
     }
     Ok(Exit::Done)
 }
 
-fn check(name: &str, terminal: Terminal) -> Outcome {
-    let schema = extract::schema(name)?;
+fn check(schema: &Schema, population: Option<u64>, terminal: Terminal) -> Outcome {
     let rows = schema.layout().views().iter().map(|view| {
         let segments: Vec<String> =
             view.segments.iter().map(|segment| format!("{} {}", segment.attribute, segment.bits)).collect();
@@ -89,5 +103,20 @@ fn check(name: &str, terminal: Terminal) -> Outcome {
     terminal.line(table(["view", "slots", "bits", "segments", "tag"], rows))?;
     terminal.line(format!("{}, profile {}", schema.title(), schema.profile()))?;
     terminal.line(format!("fingerprint {}", schema.fingerprint()))?;
-    Ok(Exit::Done)
+    let lint = schema.lint(population);
+    let rows = lint.segments.iter().map(|s| {
+        [s.view.clone(), s.segment.clone(), format!("{:.2}", s.fill), format!("{:.2}", s.unrelated_dice)]
+    });
+    terminal.line(table(["view", "segment", "expected fill", "Dice of unrelated pairs"], rows))?;
+    let rows = lint.salts.iter().map(|s| {
+        let partners = s.mean_partners.map_or_else(|| "-".to_owned(), |partners| format!("{partners:.3}"));
+        [s.view.clone(), format!("{:.1}", s.entropy_bits), partners]
+    });
+    terminal.line(table(["view", "salt, bits of entropy", "others with the same salt"], rows))?;
+    lint.findings.iter().try_for_each(|finding| terminal.line(finding.to_string()))?;
+    Ok(match lint.findings.is_empty() {
+        _ if lint.is_refused() => Exit::Refused,
+        true => Exit::Done,
+        false => Exit::Findings,
+    })
 }

@@ -14,11 +14,11 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Prints a line of the result. A closed pipe ends the program quietly.
+    /// Prints a line of the result. Whoever closed the pipe has read enough: the work goes on.
     pub(crate) fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
         let written = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
         match written {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(Failure { exit: Exit::Internal, error: error.into() }),
             Ok(()) => Ok(()),
         }

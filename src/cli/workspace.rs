@@ -15,7 +15,7 @@ use crate::agency::propose::propose;
 use crate::agency::submit::{SubmitError, Upload, changes, submit as send};
 use crate::agency::workspace::{Sent, Workspace};
 use crate::config::agency::{BadRows, service_address};
-use crate::wire::messages::DatasetMessage;
+use crate::wire::messages::{DatasetMessage, DatasetState};
 use crate::wire::{AgencyId, EncodingBatch, EncodingHeader, ProjectId};
 use clap::Args;
 use jiff::Zoned;
@@ -64,10 +64,14 @@ pub(crate) fn init(args: &InitArgs, terminal: Terminal) -> Outcome {
     private_folder(&args.folder)?;
     if !fresh {
         make_private(&args.folder)?;
+        terminal.note(format!("{} is now for its owner only (mode 0700)", args.folder.display()));
     }
-    write_atomic(&args.folder.join("columns.toml"), |out| {
-        out.write_all(proposal.to_toml().as_bytes()).or_exit(Exit::Internal)
-    })?;
+    let columns = args.folder.join("columns.toml");
+    if columns.exists() {
+        terminal.note(format!("{} exists and is kept", columns.display()));
+    } else {
+        write_atomic(&columns, |out| out.write_all(proposal.to_toml().as_bytes()).or_exit(Exit::Internal))?;
+    }
     let own = args.folder.join("agency.key");
     if !own.exists() {
         AgencyKey::generate().or_exit(Exit::Internal)?.write_new(&own).map_err(key_failure)?;
@@ -83,16 +87,22 @@ pub(crate) fn init(args: &InitArgs, terminal: Terminal) -> Outcome {
 }
 
 fn config_toml(args: &InitArgs) -> String {
+    // A schema file is named from the root, so that a nightly job finds it from anywhere.
+    let file = std::fs::canonicalize(&args.schema).ok().filter(|path| path.is_file());
+    let schema = file.map_or_else(|| args.schema.clone(), |path| path.display().to_string());
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let service = match &args.service {
-        Some(address) => format!("service = \"{address}\"\n"),
+        Some(address) => format!("service = {}\n", quoted(address)),
         None => "# service = \"https://centre.example:8443\"\n".to_owned(),
     };
     format!(
         "# Who encodes, for which project, and where the centre is. Paths are relative to this folder.\n\
-         agency = \"{}\"\nproject = \"{}\"\nepoch = 1\nschema = \"{}\"\n{service}columns = \"columns.toml\"\n\
+         agency = \"{}\"\nproject = \"{}\"\nepoch = 1\nschema = {}\n{service}columns = \"columns.toml\"\n\
          # skip: leave out rows that cannot be read; refuse: encode nothing then\nbad_rows = \"skip\"\n\n\
          [keys]\nlinkage = \"linkage.key\"\nagency = \"agency.key\"\napi = \"api.key\"\n",
-        args.agency, args.project, args.schema
+        args.agency,
+        args.project,
+        quoted(&schema)
     )
 }
 
@@ -144,14 +154,18 @@ pub(crate) fn push(args: &PushArgs, terminal: Terminal) -> Outcome {
         columns: Some(workspace.config.columns.clone()),
         refuse_bad_rows: workspace.config.bad_rows == BadRows::Refuse,
     };
-    let extract = open_extract(&args.extract, &reading, terminal)?;
+    let extract = open_extract(&args.extract, &reading, None, terminal)?;
     let folder = tempfile::tempdir_in(&args.workspace).or_exit(Exit::Internal)?;
     let out = folder.path().join("encodings.parquet");
-    let (_, found, ids) = encode_extract(&setup.encoder, extract, &args.extract, &out)?;
+    let mut ids = Vec::new();
+    let (_, found) = encode_extract(&setup.encoder, extract, &args.extract, &out, Some(&mut ids))?;
     if !terminal.json {
         check::print(&found, terminal)?;
     }
     if !found.safe_to_send {
+        if terminal.json {
+            terminal.report(&found)?;
+        }
         terminal.note("nothing was sent: mend the extract, or its column mapping, and push again");
         return Ok(Exit::Findings);
     }
@@ -195,14 +209,20 @@ pub(crate) fn submit_batch(
         bar.set_position(done);
     };
     let sealed = match delta(workspace, header, batch)? {
-        Delta::Nothing => return Ok(None),
+        Delta::Nothing(sent) if still_current(client, header, &sent)? => return Ok(None),
+        Delta::Nothing(_) => {
+            terminal.note("the centre does not have our last upload any more: sending the whole dataset");
+            send(client, Upload { header: header.clone(), batch, changes: None }, &mut progress)
+        }
         Delta::Whole => send(client, Upload { header: header.clone(), batch, changes: None }, &mut progress),
         Delta::Part { header: part, batch: upserts, sent, removals } => {
             let upload = Upload { header: *part, batch: &upserts, changes: Some((sent.dataset, removals)) };
             match send(client, upload, &mut progress) {
-                // The centre has another current dataset than we remember: send everything.
-                Err(SubmitError::Client(error)) if error.code() == Some("base-changed") => {
-                    terminal.note("the centre does not have our last upload: sending everything");
+                // Another dataset is current there than we remember, or the chain of changes is too long.
+                Err(SubmitError::Client(error))
+                    if matches!(error.code(), Some("base-changed" | "too-many-deltas")) =>
+                {
+                    terminal.note("the centre asks for everything this time: sending the whole dataset");
                     send(client, Upload { header: header.clone(), batch, changes: None }, &mut progress)
                 }
                 sent => sent,
@@ -216,8 +236,19 @@ pub(crate) fn submit_batch(
     Ok(Some(sealed))
 }
 
+/// Whether the dataset remembered as sent is still sealed at the centre: a restored backup or another
+/// centre may not have it.
+fn still_current(client: &Client, header: &EncodingHeader, sent: &Sent) -> Result<bool, Failure> {
+    let path = format!("/v1/projects/{}/datasets/{}", header.project, sent.dataset);
+    match client.get::<DatasetMessage>(&path) {
+        Ok(dataset) => Ok(dataset.state == DatasetState::Sealed),
+        Err(ClientError::Refused(problem)) if problem.status == 404 => Ok(false),
+        Err(error) => Err(client_failure(error)),
+    }
+}
+
 enum Delta {
-    Nothing,
+    Nothing(Sent),
     Whole,
     Part {
         header: Box<EncodingHeader>,
@@ -234,7 +265,7 @@ fn delta(workspace: &Workspace, header: &EncodingHeader, batch: &EncodingBatch) 
     }
     let found = changes(&sent.records, batch);
     if found.upserts.is_empty() && found.removals.is_empty() {
-        return Ok(Delta::Nothing);
+        return Ok(Delta::Nothing(sent));
     }
     // A delta of half the dataset saves little and leaves a long chain.
     let large = 2 * (found.upserts.len() + found.removals.len()) > batch.len();

@@ -61,7 +61,7 @@ pub struct AgencyConfig {
     pub schema: String,
     /// Address of the centre, without a closing slash; none for offline work.
     pub service: Option<String>,
-    /// Certificate authority to trust for the centre, besides the public ones.
+    /// Certificate authority to trust for the centre, instead of the public ones.
     pub ca_certificate: Option<PathBuf>,
     /// File of the linkage key.
     pub linkage_key: PathBuf,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// The links of a finished run that touch the asker's records; the latest run when none is named.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] when there is no such finished run.
+/// [`ApiError::NotFound`] when there is no such finished run; [`ApiError::AgreementEnded`].
 pub fn links(
     vault: &Vault,
     grant: &AgencyGrant<ReadLinks>,
@@ -24,6 +24,7 @@ pub fn links(
     limit: usize,
 ) -> Result<LinkPage, ApiError> {
     let run = finished_run(vault, grant.project(), run)?;
+    log_reading(vault, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
     let found = vault.links(&run.id, grant.agency(), cursor, limit)?;
     let next = if found.len() == limit { LinkCursor::after(&found, cursor) } else { None };
@@ -34,16 +35,31 @@ pub fn links(
 /// The link behind a reference, if it touches one of the asker's records.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] for an unknown reference and for a foreign one.
+/// [`ApiError::NotFound`] for an unknown reference and for a foreign one; [`ApiError::AgreementEnded`].
 pub fn link(
     vault: &Vault,
     grant: &AgencyGrant<ReadLinks>,
     reference: LinkReference,
 ) -> Result<LinkMessage, ApiError> {
     let run = finished_run(vault, grant.project(), None)?;
+    log_reading(vault, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
     let found = vault.link_by_reference(&run, grant.agency(), reference)?;
     found.and_then(|link| link_message(&run, &parties, &link)).ok_or(ApiError::NotFound)
+}
+
+/// Links are read in force of the agreement only, and the reading is in the log before it is answered.
+fn log_reading(vault: &Vault, grant: &AgencyGrant<ReadLinks>, run: &RunRecord) -> Result<(), ApiError> {
+    in_force(vault, grant.project())?;
+    let event = grant.actor().event("links_read").project(&grant.project().id).run(&run.id);
+    vault.record(event)?;
+    Ok(())
+}
+
+/// Refuses once the agreement has ended.
+fn in_force(vault: &Vault, project: &ProjectRecord) -> Result<(), ApiError> {
+    let ended = project.ends.is_some_and(|ends| ends <= vault.now());
+    if ended { Err(ApiError::AgreementEnded) } else { Ok(()) }
 }
 
 fn finished_run(vault: &Vault, project: &ProjectRecord, id: Option<&str>) -> Result<RunRecord, ApiError> {
@@ -99,11 +115,9 @@ pub fn lookup(
         return Err(ApiError::PurposeNotAgreed);
     }
     let at = vault.now();
-    if project.ends.is_some_and(|ends| ends <= at) {
-        return Err(ApiError::AgreementEnded);
-    }
+    in_force(vault, project)?;
     let known = vault.is_current_record(&project.id, project.epoch, agency, &request.record)?;
-    let run = vault.latest_run(&project.id, project.epoch)?;
+    let run = vault.latest_run(&project.id, project.epoch)?.filter(|run| run.state == RunState::Finished);
     let links = match &run {
         Some(run) if known => vault.links_of(&run.id, agency, &request.record)?,
         _ => Vec::new(),

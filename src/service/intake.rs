@@ -163,7 +163,8 @@ fn check_header(grant: &AgencyGrant<Submit>, create: &DatasetCreate) -> Result<(
     if header.plain_ids {
         return Err(IntakeError::PlainIds);
     }
-    if header.schema_fingerprint != project.schema_fingerprint {
+    let words = header.schema == project.schema.as_str() && header.decision == project.decision;
+    if header.schema_fingerprint != project.schema_fingerprint || !words {
         return Err(IntakeError::Schema { expected: project.schema.to_string() });
     }
     if header.epoch != project.epoch {

@@ -6,7 +6,7 @@ use super::metrics::Metrics;
 use super::state::Centre;
 use super::{console::Sessions, layers, routes};
 use crate::config::central::CentralConfig;
-use crate::store::{Clock, NewEvent, OpenReport, Store, StoreError, Token, Vault, system_clock};
+use crate::store::{Clock, KeyRecord, NewEvent, OpenReport, Store, StoreError, Token, Vault, system_clock};
 use crate::wire::messages::{KeyCreate, KeyScope, Role};
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -104,13 +104,14 @@ pub fn start_with(
     signals: bool,
 ) -> Result<Running, StartError> {
     let (vault, opened) = Vault::open(store, clock)?;
-    let first_key = first_key(&vault)?;
     let vault = Arc::new(vault);
     let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     let listen = |cause| StartError::Listen { address: config.listen, cause };
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
+    // Only now: a key that nobody is shown, because the port is taken, would be lost.
+    let first_key = first_key(&vault)?;
     let centre = web::Data::new(Centre {
         vault,
         jobs,
@@ -160,7 +161,10 @@ async fn serve(
 
 /// Issues the first operator's key into a store that has none.
 fn first_key(vault: &Vault) -> Result<Option<Token>, StoreError> {
-    if !vault.keys(None, 1)?.is_empty() {
+    let operates = |key: &KeyRecord| {
+        key.scope == KeyScope::Centre && key.roles.contains(&Role::Operator) && key.revoked.is_none()
+    };
+    if vault.keys(None, usize::MAX)?.iter().any(operates) {
         return Ok(None);
     }
     let new = KeyCreate { scope: KeyScope::Centre, roles: vec![Role::Operator], expires: None, label: None };

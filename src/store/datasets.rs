@@ -167,14 +167,22 @@ impl Vault {
     }
 
     /// Removes encodings of superseded datasets, unless somebody is loading: then the next seal or
-    /// start does it.
+    /// start does it. Only what is known dead goes: an upload may begin meanwhile.
     pub(super) fn drop_superseded(&self) -> Result<u64, StoreError> {
         let _alone = match self.loading.try_write() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(0),
         };
-        self.sweep_folders()
+        let mut dead = HashSet::new();
+        self.each(b"manifest/", |_, value| {
+            let manifest: Manifest = decode("manifest", value)?;
+            if manifest.superseded.is_some() {
+                dead.insert(manifest.upload.id.to_string());
+            }
+            Ok(())
+        })?;
+        self.sweep_where(&names::DATASET_FOLDERS, |owner| dead.contains(owner))
     }
 
     /// Removes what an abrupt stop left behind: entries of no upload, dataset or run; expired uploads.
@@ -195,6 +203,7 @@ impl Vault {
         Ok(swept + self.sweep_folders()? + self.sweep_runs()?)
     }
 
+    /// Removes the entries of no upload and no dataset in force: at the start only, before anybody uploads.
     fn sweep_folders(&self) -> Result<u64, StoreError> {
         let mut live = HashSet::new();
         self.each(b"upload/", |_, value| {
@@ -208,7 +217,7 @@ impl Vault {
             }
             Ok(())
         })?;
-        self.sweep_dead(&names::DATASET_FOLDERS, &live)
+        self.sweep_where(&names::DATASET_FOLDERS, |owner| !live.contains(owner))
     }
 
     fn sweep_runs(&self) -> Result<u64, StoreError> {
@@ -220,11 +229,12 @@ impl Vault {
             }
             Ok(())
         })?;
-        self.sweep_dead(&names::RUN_FOLDERS, &live)
+        self.sweep_where(&names::RUN_FOLDERS, |owner| !live.contains(owner))
     }
 
     /// Removes every `folder/owner/..` whose owner is not in `live`, stepping from owner to owner.
-    fn sweep_dead(&self, folders: &[&str], live: &HashSet<String>) -> Result<u64, StoreError> {
+    /// Removes the entries of every owner below `folders` that is `dead`.
+    fn sweep_where(&self, folders: &[&str], dead: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let mut removed = 0;
         for folder in folders {
             let prefix = format!("{folder}/");
@@ -232,7 +242,7 @@ impl Vault {
             while let Some((key, _)) = self.store.scan(prefix.as_bytes(), after.as_deref(), 1)?.pop() {
                 let rest = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
                 let owner = rest.split('/').next().unwrap_or_default().to_owned();
-                if !live.contains(&owner) {
+                if dead(&owner) {
                     removed += self.remove_all(format!("{prefix}{owner}/").as_bytes())?;
                 }
                 // '0' follows '/', so this lies behind every entry of the owner.

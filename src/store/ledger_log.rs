@@ -277,7 +277,7 @@ impl LedgerLog {
         format!("{}/entry/{index:020}", self.prefix)
     }
     fn node_key(&self, id: NodeId) -> String {
-        format!("{}/node/{:02}/{:020}", self.name, id.level, id.index)
+        format!("{}/node/{:02}/{:020}", self.prefix, id.level, id.index)
     }
     fn checkpoint_key(&self, size: u64) -> String {
         format!("{}/sign/{size:020}", self.prefix)

@@ -293,6 +293,10 @@ impl Vault {
         cause: Option<String>,
     ) -> Result<(), StoreError> {
         let Some(mut record) = self.run(project, id)? else { return Ok(()) };
+        // A run that has its result keeps it, even when the last flush was reported as failed.
+        if record.state != RunState::Running {
+            return Ok(());
+        }
         record.state = state;
         record.ended = Some(self.now());
         record.cause = cause;

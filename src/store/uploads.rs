@@ -9,7 +9,7 @@ use super::vault::Once;
 use super::{Batch, StoreError, Vault, datasets, names, pages::Pages, rows};
 use crate::wire::messages::ChunkSpec;
 use crate::wire::{AgencyId, ContentDigest, DatasetId, EncodingBatch, EncodingHeader, ProjectId, RecordRef};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Deltas on top of one whole dataset; then a whole one must be sent again.
 pub const DELTA_DEPTH_MAX: u32 = 64;
@@ -117,10 +117,12 @@ impl Vault {
                 .expect(name.as_str(), Some(encode("project", project)?))
                 .put(name, encode("project", &pinned)?);
         }
-        batch.put(names::upload(&project.id, &record.id), encode("upload", &record)?);
+        let announced = names::upload(&project.id, &record.id);
+        batch.put(announced.as_str(), encode("upload", &record)?);
         self.remember(&mut batch, once, record.id.as_str())?;
         let committed = self.commit(batch, event.project(&project.id).dataset(&record.id));
-        if committed.is_err() {
+        // A flush may fail after the record stands: then the upload was announced, and a retry goes on with it.
+        if committed.is_err() && matches!(self.store.value(announced.as_bytes()), Ok(None)) {
             // Not announced after all; what is left is swept at the next start.
             let _ = self.remove_dataset(&record.id);
         }
@@ -249,6 +251,8 @@ impl Vault {
         once: Option<&Once>,
         event: NewEvent,
     ) -> Result<Manifest, UploadError> {
+        // One seal at a time: a second one of the same upload would rewrite its refs under readers.
+        let _alone = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
         let name = names::upload(project, id);
         let bytes = self.store.value(name.as_bytes())?.ok_or(UploadError::Unknown)?;
         let upload: UploadRecord = decode("upload", &bytes).map_err(UploadError::Store)?;

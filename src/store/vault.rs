@@ -33,6 +33,8 @@ pub struct Vault {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
     pub(super) writer: Mutex<()>,
+    /// Held while an upload is sealed.
+    pub(super) sealing: Mutex<()>,
     /// Held for reading while encodings are loaded, for writing while superseded ones are removed.
     pub(super) loading: RwLock<()>,
     pub(super) prefilters: Prefilters,
@@ -101,6 +103,7 @@ impl Vault {
             store,
             clock,
             writer: Mutex::new(()),
+            sealing: Mutex::new(()),
             loading: RwLock::new(()),
             prefilters: Prefilters::new()?,
         };

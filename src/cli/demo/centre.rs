@@ -6,8 +6,8 @@ use super::super::workspace::client_failure;
 use crate::agency::client::{ApiToken, Client};
 use crate::agency::schema::Schema;
 use crate::config::central::CentralConfig;
-use crate::service::server::{Running, start};
-use crate::store::SledStore;
+use crate::service::server::{Running, start_with};
+use crate::store::{SledStore, system_clock};
 use crate::wire::messages::{
     AgencyMessage, AgencyPut, ContactPoint, KeyCreate, KeyCreated, KeyScope, Line, PartyList, ProjectCreate,
     ProjectMessage, Role,
@@ -56,9 +56,9 @@ fn line(text: &str) -> Result<Line, Failure> {
     text.parse().or_exit(Exit::Internal)
 }
 
-fn run(config: &CentralConfig) -> Result<Running, Failure> {
+fn run(config: &CentralConfig, signals: bool) -> Result<Running, Failure> {
     let store = SledStore::open(&config.data_dir, config.cache_mib).or_exit(Exit::StoreDamaged)?;
-    start(config, Arc::new(store)).or_exit(Exit::Internal)
+    start_with(config, Arc::new(store), system_clock(), signals).or_exit(Exit::Internal)
 }
 
 impl Centre {
@@ -66,7 +66,7 @@ impl Centre {
     pub(super) fn start(data: &Path, schema: &Schema) -> Result<Self, Failure> {
         let mut config = CentralConfig { data_dir: PathBuf::from(data), ..CentralConfig::default() };
         config.listen.set_port(0);
-        let running = run(&config)?;
+        let running = run(&config, false)?;
         let address = format!("http://{}", running.addr());
         let key = running.first_key().map(|key| key.expose());
         let key = key.ok_or_else(|| Failure::new(Exit::Internal, "the centre printed no first key"))?;
@@ -142,7 +142,7 @@ impl Centre {
 
 /// Starts the stopped centre again and leaves it running until it is interrupted.
 pub(super) fn keep(stopped: &Stopped, terminal: Terminal) -> Outcome {
-    let running = run(&stopped.config)?;
+    let running = run(&stopped.config, true)?;
     terminal.line(format!("\nThe operator's console: http://{}/console", running.addr()))?;
     terminal.line(format!("Sign in with the operator's key of this demo: {}", stopped.key))?;
     terminal.line("Ctrl-C ends it and removes everything.")?;

@@ -112,10 +112,11 @@ fn encode_and_submit(
         let own = AgencyKey::generate().or_exit(Exit::Internal)?;
         let encoder = Encoder::new(schema, linkage, &own, &agency.id, centre.project(), Epoch::FIRST);
         let reading = ExtractArgs { columns: Some(agency.columns.clone()), refuse_bad_rows: false };
-        let extract = open_extract(&agency.extract, &reading, terminal)?;
+        let extract = open_extract(&agency.extract, &reading, None, terminal)?;
         let out = folder.join(format!("{}.parquet", agency.id));
         let encoding = Instant::now();
-        let (_, report, ids) = encode_extract(&encoder, extract, &agency.extract, &out)?;
+        let mut ids = Vec::new();
+        let (_, report) = encode_extract(&encoder, extract, &agency.extract, &out, Some(&mut ids))?;
         let seconds = encoding.elapsed().as_secs_f64();
         let (header, batch) = read_encodings(&out)?;
         let party = centre.join(&agency.id)?;

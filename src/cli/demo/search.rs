@@ -24,7 +24,8 @@ pub(super) fn report(source: &Source, stored: &Path, terminal: Terminal) -> Resu
     }
     terminal.line(format!(
         "\nThe centre stored {} bytes in {} files. Searched for {} identifiers (names, dates of birth, \
-         addresses, numbers, local ids), in any case: {} found.",
+         addresses, numbers, local ids; those of fewer than eight letters together with the cell beside them), \
+         in any case: {} found.",
         count(bytes),
         count(files.len() as u64),
         count(terms.values().map(|terms| terms.len() as u64).sum::<u64>()),
@@ -44,7 +45,7 @@ type Terms = HashMap<[u8; TERM_BYTES_MIN], HashSet<Vec<u8>>>;
 fn terms(source: &Source) -> Result<Terms, Failure> {
     let mut terms = Terms::new();
     let mut add = |text: &str| {
-        let term = text.trim().to_lowercase().into_bytes();
+        let term = text.trim().to_ascii_lowercase().into_bytes();
         if let Some(head) = term.first_chunk::<TERM_BYTES_MIN>() {
             terms.entry(*head).or_default().insert(term.clone());
         }

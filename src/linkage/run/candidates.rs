@@ -214,7 +214,7 @@ impl<'s> Search<'s> {
         Ok(chunks.into_iter().flatten().collect())
     }
 
-    /// Joins one view; none where a side has only empty filters in it and the layout has other views.
+    /// Joins one view; none where a side has only empty filters in it: nothing links to nothing.
     fn join_view(
         &self,
         view: usize,
@@ -228,7 +228,7 @@ impl<'s> Search<'s> {
             None => tagged_self_join(ours, at, options, self.exec, self.control),
         };
         match joined {
-            Err(JoinError::AllEmpty { .. }) if left.views.len() > 1 => Ok(None),
+            Err(JoinError::AllEmpty { .. }) => Ok(None),
             joined => joined.map(Some),
         }
     }

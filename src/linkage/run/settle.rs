@@ -84,10 +84,10 @@ fn settle_pair(
         let floor = judge.review_key();
         let candidates: Vec<Candidate> = edges
             .iter()
-            .map(|edge| Candidate {
-                a: edge.a,
-                b: edge.b,
-                gain: (edge.verdict.score.key() - floor).max(0) + 1,
+            .map(|edge| {
+                // Ranks, not rows: among equally good assignments the refs decide, not the upload's order.
+                let (a, b) = rank(edge);
+                Candidate { a, b, gain: (edge.verdict.score.key() - floor).max(0) + 1 }
             })
             .collect();
         let [records_a, records_b] =

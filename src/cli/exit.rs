@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "agency", feature = "central")),
+    expect(dead_code, reason = "the contract is whole in every build")
+)]
 #[repr(u8)]
 pub(crate) enum Exit {
     /// Done.
@@ -43,6 +47,7 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 
 impl Failure {
     /// A failure with a message of its own.
+    #[cfg(any(feature = "agency", feature = "central"))]
     pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, error: anyhow::anyhow!("{message}") }
     }

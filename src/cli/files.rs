@@ -2,15 +2,18 @@
 
 use super::exit::{Exit, Failure, OrExit};
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
+#[cfg(any(feature = "agency", feature = "central"))]
 /// Reads a text file of at most `bytes_max` bytes.
 pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
     let doing = || format!("reading {}", path.display());
     let file = File::open(path).or_exit_with(Exit::BadInput, doing())?;
     let mut text = String::new();
-    let read = file.take(bytes_max + 1).read_to_string(&mut text).or_exit_with(Exit::BadInput, doing())?;
+    let read = std::io::Read::take(file, bytes_max + 1);
+    let read =
+        std::io::Read::read_to_string(&mut { read }, &mut text).or_exit_with(Exit::BadInput, doing())?;
     if read as u64 > bytes_max {
         let message = format!("{} is larger than {bytes_max} bytes: not the file meant", path.display());
         return Err(Failure::new(Exit::BadInput, message));
@@ -18,6 +21,7 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> 
     Ok(text)
 }
 
+#[cfg(feature = "agency")]
 /// Opens a file for reading.
 pub(crate) fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).or_exit_with(Exit::BadInput, format!("opening {}", path.display()))
@@ -53,8 +57,9 @@ pub(crate) fn private_folder(path: &Path) -> Result<(), Failure> {
     builder.create(path).or_exit_with(Exit::BadInput, doing())
 }
 
+#[cfg(all(feature = "agency", feature = "central"))]
 /// The CSV extracts of a folder, sorted by name, `truth*.csv` apart.
-pub(crate) fn extracts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn extracts(folder: &Path) -> Result<Vec<std::path::PathBuf>, Failure> {
     let doing = || format!("listing {}", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).or_exit_with(Exit::BadInput, doing())? {

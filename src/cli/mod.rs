@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand; the only place that prints.
 //!
 //! What was typed (`Cli`) and what it means are kept apart: each subcommand turns its arguments into
-//! typed values first, then calls the rooms, and ends with an [`exit::Exit`].
+//! typed values first, then calls the rooms, and ends with an `exit::Exit`.
 
 #[cfg(feature = "central")]
 mod admin;

@@ -2,7 +2,7 @@
 //!
 //! May see: filters, tags and row numbers. Must not see: refs, agencies, identifiers.
 //!
-//! An exact restriction of [`join`](super::join::join): sort both sides by tag once, merge, compare inside each
+//! An exact restriction of [`super::join::join`]: sort both sides by tag once, merge, compare inside each
 //! *run* of equal tags. Runs of ten rows are compared row by row with no set-up; a run of a million pairs or
 //! more (a default date, a tag that is too short) goes through the join itself. Rows are `record * slots + slot`;
 //! the same two records may hit by several slots.

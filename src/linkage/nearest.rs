@@ -2,7 +2,7 @@
 //!
 //! May see: filters and row numbers. Must not see: refs, agencies, identifiers.
 //!
-//! The planes of [`sketch`](super::sketch) are built once; a query reads one of every four, about 40 bytes a record.
+//! The planes of `sketch` are built once; a query reads one of every four, about 40 bytes a record.
 
 use super::arena::FilterTable;
 use super::join::{JoinError, JoinOptions, check, ones};

@@ -7,7 +7,7 @@
 //! A linkage schema of version 1, 2 or 3 is checked by the rules of its version, converted upwards and
 //! parsed ([`LegacySchema`]). A [`LegacySecret`] is stretched by HKDF into two keys per column. Each
 //! column's value is checked, normalised, cut into tokens, and each token sets bits of one filter of
-//! `l * 2^folds` bits, which is folded to `l`. [`encode`] does it for a CSV, [`encode_json`] from reader
+//! `l * 2^folds` bits, which is folded to `l`. [`encode()`] does it for a CSV, [`encode_json`] from reader
 //! to writer, [`import_clks`] and [`batch`] take anybody's `{"clks": [...]}` to the linker.
 //!
 //! Facts of clkhash that are kept though they surprise: the number of folds is read from `xor_folds`

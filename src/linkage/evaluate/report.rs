@@ -74,7 +74,7 @@ pub struct CurvePoint {
     pub counts: Counts,
 }
 
-/// What [`evaluate`] found.
+/// What [`super::evaluate`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
     /// Records of the truth.

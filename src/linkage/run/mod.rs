@@ -2,8 +2,8 @@
 //!
 //! May see: the arena, the engine's joins, the decision. Must not see: files, clocks, identifiers.
 //!
-//! Candidates ([`candidates`]) are judged pair by pair; what depends on other pairs (one-to-one,
-//! runner-up, groups) is settled afterwards ([`settle`]). The result depends on refs and encodings only:
+//! Candidates (`candidates`) are judged pair by pair; what depends on other pairs (one-to-one,
+//! runner-up, groups) is settled afterwards (`settle`). The result depends on refs and encodings only:
 //! not on threads, on the order of the datasets or on the order of their records.
 
 mod candidates;

@@ -11,6 +11,11 @@ use zeroize::Zeroize;
 /// Positions a worker's cache keeps before it starts afresh (2 bytes each).
 const CACHE_POSITIONS_MAX: usize = 2 << 20;
 
+/// Bytes of output computed at a time for a token with many positions.
+const OUTPUT_BYTES: usize = 128;
+/// Words of output computed at first for a token with few.
+const PART_WORDS: usize = 15;
+
 /// Where tokens of one segment go.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
@@ -79,23 +84,25 @@ const STREAM_BYTES: usize = 1024;
 /// A long stream of u32 from an extendable output.
 pub(super) struct Words {
     reader: blake3::OutputReader,
-    block: [u8; STREAM_BYTES],
+    words: [u32; STREAM_BYTES / 4],
     used: usize,
 }
 
 impl Words {
     pub(super) fn new(reader: blake3::OutputReader) -> Self {
-        Self { reader, block: [0; STREAM_BYTES], used: STREAM_BYTES }
+        Self { reader, words: [0; STREAM_BYTES / 4], used: STREAM_BYTES / 4 }
     }
     pub(super) fn next(&mut self) -> u32 {
-        if self.used == STREAM_BYTES {
-            self.reader.fill(&mut self.block);
+        if self.used == self.words.len() {
+            let mut block = [0; STREAM_BYTES];
+            self.reader.fill(&mut block);
+            for (word, bytes) in self.words.iter_mut().zip(block.as_chunks::<4>().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
             self.used = 0;
         }
-        let mut word = [0; 4];
-        word.copy_from_slice(&self.block[self.used..self.used + 4]);
-        self.used += 4;
-        u32::from_le_bytes(word)
+        self.used += 1;
+        self.words[self.used - 1]
     }
     /// A number below `bound`.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
@@ -163,17 +170,25 @@ impl Positions {
         hasher.reset();
         hasher.update(&self.input);
         let mut reader = hasher.finalize_xof();
-        let (mut block, mut used) = ([0u8; 64], 64);
-        let next = || {
-            if used == 64 {
-                reader.fill(&mut block);
-                used = 0;
+        // Few positions need less than a block, and a part of one is the hash's quickest output.
+        let mut block = [0u8; OUTPUT_BYTES];
+        let mut wanted = if count <= PART_WORDS - 2 { 4 * PART_WORDS } else { OUTPUT_BYTES };
+        self.seen.start(target.bits);
+        let mut left = count;
+        while left > 0 {
+            reader.fill(&mut block[..wanted]);
+            for word in block[..wanted].as_chunks::<4>().0 {
+                let at = ((u64::from(u32::from_le_bytes(*word)) * u64::from(target.bits)) >> 32) as u32;
+                if self.seen.is_new(at) {
+                    take(at, &mut self.found);
+                    left -= 1;
+                    if left == 0 {
+                        break;
+                    }
+                }
             }
-            used += 4;
-            u32::from_le_bytes([block[used - 4], block[used - 3], block[used - 2], block[used - 1]])
-        };
-        let found = &mut self.found;
-        distinct(target.bits, count, next, &mut self.seen, |at| take(at, found));
+            wanted = OUTPUT_BYTES;
+        }
     }
 }
 

@@ -33,7 +33,7 @@ def main(program: str) -> None:
 
 def check(path: Path, profile: str) -> None:
     table = pyarrow.parquet.read_table(path)
-    told = {k.decode(): v.decode() for k, v in table.schema.metadata.items()}
+    told = {k.decode(): v.decode() for k, v in pyarrow.parquet.read_metadata(path).metadata.items()}
     rows = int(told["blindlink.records"])
     assert rows > 400 and table.num_rows == rows, (profile, rows, table.num_rows)
     assert told["blindlink.profile"] == profile, told["blindlink.profile"]
@@ -44,7 +44,7 @@ def check(path: Path, profile: str) -> None:
         for slot in range(view["slots"]):
             column = f"{view['name']}.{slot}"
             assert frame[column].map(len).eq(view["bits"] // 8).all(), column
-    counted = duckdb.sql(f"select count(*), count(distinct ref) from '{path}'").fetchone()
+    counted = duckdb.sql(f"select count(*), count(distinct ref) from '{path}'").fetchall()[0]
     assert counted == (rows, rows), counted
     allowed = ("ref", "presence", "exact.")
     names = [view["name"] + "." for view in layout["views"]]

@@ -46,7 +46,7 @@ def check(path: Path, profile: str) -> None:
             assert frame[column].map(len).eq(view["bits"] // 8).all(), column
     counted = duckdb.sql(f"select count(*), count(distinct ref) from '{path}'").fetchall()[0]
     assert counted == (rows, rows), counted
-    allowed = ("ref", "presence", "exact.")
+    allowed = ("ref", "presence", "exact.", *layout["payload"])
     names = [view["name"] + "." for view in layout["views"]]
     strange = [c for c in frame.columns if not c.startswith((*allowed, *names))]
     assert not strange, strange

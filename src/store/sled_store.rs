@@ -8,6 +8,11 @@ use super::{Batch, Pair, Store, StoreError};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often an opening is tried while another holder has the lock, and the pause between: one second.
+const OPEN_TRIES: u32 = 20;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// A store in a folder.
 pub struct SledStore {
@@ -17,11 +22,22 @@ pub struct SledStore {
 
 impl SledStore {
     /// Opens or creates the store in `path` with a cache of `cache_mib` MiB (128 to 256 is sensible).
+    /// One that was closed a moment ago is waited for: sled's own threads hold its lock a little longer.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::Damaged`] or [`StoreError::Io`].
     pub fn open(path: &Path, cache_mib: u16) -> Result<Self, StoreError> {
         create_private_folder(path)?;
+        for _ in 1..OPEN_TRIES {
+            match Self::open_once(path, cache_mib) {
+                Err(StoreError::InUse { .. }) => std::thread::sleep(OPEN_PAUSE),
+                opened => return opened,
+            }
+        }
+        Self::open_once(path, cache_mib)
+    }
+
+    fn open_once(path: &Path, cache_mib: u16) -> Result<Self, StoreError> {
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(u64::from(cache_mib) << 20)

@@ -6,7 +6,8 @@
 //! a grant from [`auth`], reads a bounded body and calls an operation: [`intake`] for uploads, [`jobs`] for
 //! runs, [`answers`] for what an agency may learn. Refusals are all in [`error`].
 //! What the agreement allows stands in [`policy`], how much of it in [`budgets`], what of a table may leave
-//! in [`suppress`], and when a record ends in [`rights`]: each decides, none serves.
+//! in [`suppress`], and when a record ends in [`rights`]: each decides, none serves, and no handler asks
+//! them yet (docs/threat-model.md).
 
 pub mod answers;
 pub mod auth;

@@ -6,6 +6,7 @@
 //! conflict: it is reported with the two records and joins nothing.
 
 use super::assign::find;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One record: agency number and record number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,8 @@ pub struct Grouping {
     pub groups: Groups,
     /// Edges that joined nothing, by position, each with the two records of one agency it would have joined.
     pub conflicts: Vec<(usize, RecordAt, RecordAt)>,
+    /// Links, by position, whose two sides lead to records that must be kept apart.
+    pub apart: BTreeSet<usize>,
 }
 
 impl Groups {
@@ -54,14 +57,34 @@ impl Groups {
 /// must be below 2^32 and there are at most 64 agencies.
 #[must_use]
 pub fn group(records: &[usize], edges: &[(RecordAt, RecordAt)]) -> Grouping {
+    group_apart(records, edges, &[], &BTreeMap::new())
+}
+
+/// [`group`], never joining records that `apart` keeps apart. Of `links` (any band) those are named that
+/// would lead from one such record to the other through the groups.
+#[must_use]
+pub fn group_apart(
+    records: &[usize],
+    edges: &[(RecordAt, RecordAt)],
+    links: &[(RecordAt, RecordAt)],
+    apart: &BTreeMap<RecordAt, BTreeSet<RecordAt>>,
+) -> Grouping {
     let mut forest = Forest::new(records);
     let mut conflicts = Vec::new();
     for (position, (left, right)) in edges.iter().enumerate() {
+        if forest.keeps_apart(*left, *right, apart) {
+            continue;
+        }
         if let Some((one, other)) = forest.join(*left, *right) {
             conflicts.push((position, one, other));
         }
     }
-    Grouping { groups: forest.groups(), conflicts }
+    // Only now: a later edge may have brought the two sides of an earlier one to records kept apart.
+    let is_apart = |(_, (left, right)): &(usize, &(RecordAt, RecordAt))| {
+        !apart.is_empty() && forest.keeps_apart(*left, *right, apart)
+    };
+    let apart = links.iter().enumerate().filter(is_apart).map(|(position, _)| position).collect();
+    Grouping { groups: forest.groups(), conflicts, apart }
 }
 
 /// Union-find in which each root knows the agencies below it and each group is a ring.
@@ -93,6 +116,20 @@ impl Forest {
     fn at(&self, node: u32) -> RecordAt {
         let agency = self.offsets.partition_point(|offset| *offset <= node) - 1;
         RecordAt { agency: u16::try_from(agency).unwrap_or(u16::MAX), record: node - self.offsets[agency] }
+    }
+
+    /// Whether a record of one side's group must be kept apart from one of the other's.
+    fn keeps_apart(
+        &self,
+        left: RecordAt,
+        right: RecordAt,
+        apart: &BTreeMap<RecordAt, BTreeSet<RecordAt>>,
+    ) -> bool {
+        let against = |member: RecordAt| apart.get(&member).into_iter().flatten();
+        !apart.is_empty() && {
+            let others: Vec<RecordAt> = self.ring(self.node(right)).collect();
+            self.ring(self.node(left)).flat_map(against).any(|other| others.contains(other))
+        }
     }
 
     /// Joins two groups, or says which two records of one agency stand against it.

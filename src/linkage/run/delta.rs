@@ -8,7 +8,7 @@
 //! settled over all of it, so the result is the one a full run gives.
 
 use super::candidates::{Candidates, Edge, PairEdges, Search, dataset_pairs, number, pack, unpack};
-use super::{LinkOptions, Run, RunError, judge_for, settle};
+use super::{Known, LinkOptions, Run, RunError, judge_for, settle};
 use crate::linkage::arena::{Dataset, FilterTable, ViewTable};
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::exec::{Control, Exec};
@@ -103,7 +103,7 @@ pub fn relink(
     }
     candidates.pairs_judged = search.pairs_judged;
     candidates.truncation = search.truncation;
-    settle::settle(datasets, &judge, candidates, options, exec, control)
+    settle::settle(datasets, &judge, candidates, &Known::default(), options, (exec, control))
 }
 
 /// One dataset, which of its records changed, and those records by themselves.

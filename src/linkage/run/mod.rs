@@ -8,11 +8,13 @@
 
 mod candidates;
 mod delta;
+mod known;
 mod lookup;
 mod settle;
 
 pub use candidates::{Candidates, Edge, PairEdges, for_each_candidate};
 pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
+pub use known::Known;
 pub use lookup::{Found, Index, LookupOptions};
 
 use super::arena::Dataset;
@@ -136,9 +138,24 @@ pub fn link(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Run, RunError> {
+    link_known(datasets, &Known::default(), decision, options, exec, control)
+}
+
+/// [`link`], obeying what people decided about pairs of records.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_known(
+    datasets: &[Dataset],
+    known: &Known,
+    decision: &DecisionModel,
+    options: &LinkOptions,
+    exec: Exec<'_>,
+    control: &Control,
+) -> Result<Run, RunError> {
     let Some(judge) = judge_for(datasets, decision)? else { return Ok(Run::empty()) };
     let candidates = candidates::find(datasets, &judge, options, exec, control)?;
-    settle::settle(datasets, &judge, candidates, options, exec, control)
+    settle::settle(datasets, &judge, candidates, known, options, (exec, control))
 }
 
 /// Checks that `datasets` may be linked by `decision`; none when there is nothing to link.

@@ -3,12 +3,12 @@
 //! May see: judged pairs and refs (for ties). Must not see: encodings.
 
 use super::candidates::{Candidates, Edge, PairEdges, by_agency};
-use super::{Conflict, Link, LinkOptions, Run, RunError};
+use super::{Conflict, Known, Link, LinkOptions, Run, RunError};
 use crate::linkage::arena::Dataset;
 use crate::linkage::assign::{Candidate, one_to_one};
 use crate::linkage::decide::Judge;
 use crate::linkage::exec::{Control, Exec};
-use crate::linkage::groups::{RecordAt, group};
+use crate::linkage::groups::{RecordAt, group_apart};
 use crate::wire::{Band, Reason};
 
 /// For each dataset, for each record, its place among the dataset's refs in ascending order.
@@ -42,14 +42,15 @@ pub(super) fn settle(
     datasets: &[Dataset],
     judge: &Judge,
     candidates: Candidates,
+    known: &Known,
     options: &LinkOptions,
-    exec: Exec<'_>,
-    control: &Control,
+    (exec, control): (Exec<'_>, &Control),
 ) -> Result<Run, RunError> {
     let ranks = Ranks::of(datasets);
     let settled = exec.map(candidates.pairs.len(), |at| {
         control.advance(0)?;
-        Ok(settle_pair(datasets, judge, &candidates.pairs[at], options, &ranks))
+        let pair = &candidates.pairs[at];
+        Ok(settle_pair(datasets, judge, (pair, &known.applied(pair)), options, &ranks))
     })?;
     let mut run = Run::empty();
     run.truncation = candidates.truncation;
@@ -59,14 +60,14 @@ pub(super) fn settle(
         links.extend(settled.links);
     }
     run.candidates = candidates;
-    group_links(datasets, &ranks, &mut run);
+    group_links(datasets, &ranks, known, &mut run);
     Ok(run)
 }
 
 fn settle_pair(
     datasets: &[Dataset],
     judge: &Judge,
-    pair: &PairEdges,
+    (pair, judged): (&PairEdges, &[Edge]),
     options: &LinkOptions,
     ranks: &Ranks,
 ) -> Settled {
@@ -76,11 +77,11 @@ fn settle_pair(
     if pair.agency_a != pair.agency_b {
         // Keys are laid out beside the edges first: looking them up inside the sort would miss the caches.
         let mut order: Vec<_> = (0u32..)
-            .zip(&pair.edges)
+            .zip(judged)
             .map(|(at, edge)| (std::cmp::Reverse(edge.verdict.score.key()), rank(edge), at))
             .collect();
         order.sort_unstable();
-        edges = order.into_iter().map(|(.., at)| pair.edges[at as usize]).collect();
+        edges = order.into_iter().map(|(.., at)| judged[at as usize]).collect();
         let floor = judge.review_key();
         let candidates: Vec<Candidate> = edges
             .iter()
@@ -98,7 +99,7 @@ fn settle_pair(
         mark_runners_up(&edges, &mut chosen, (records_a, records_b), judge.runner_up_margin());
         edges = chosen;
     } else {
-        edges = pair.edges.clone();
+        edges = judged.to_vec();
     }
     edges.sort_by_cached_key(rank);
     settled.links.extend(edges.iter().map(|edge| Link {
@@ -150,7 +151,7 @@ fn mark_runners_up(edges: &[Edge], chosen: &mut [Edge], records: (usize, usize),
 }
 
 /// Groups records along the links of band match, best first, and lowers the links that may not join.
-fn group_links(datasets: &[Dataset], ranks: &Ranks, run: &mut Run) {
+fn group_links(datasets: &[Dataset], ranks: &Ranks, known: &Known, run: &mut Run) {
     let mut place = vec![0u16; datasets.len()];
     for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
         place[dataset] = super::candidates::number(at);
@@ -166,21 +167,31 @@ fn group_links(datasets: &[Dataset], ranks: &Ranks, run: &mut Run) {
         .collect();
     matches.sort_unstable();
     let matches: Vec<u32> = matches.into_iter().map(|(.., position)| position).collect();
-    let edges: Vec<(RecordAt, RecordAt)> = matches
-        .iter()
-        .map(|position| {
-            let link = &run.links[*position as usize];
-            let left = RecordAt { agency: link.agency_a, record: link.record_a };
-            (left, RecordAt { agency: link.agency_b, record: link.record_b })
-        })
-        .collect();
+    let ends = |link: &Link| {
+        let left = RecordAt { agency: link.agency_a, record: link.record_a };
+        (left, RecordAt { agency: link.agency_b, record: link.record_b })
+    };
+    let edges: Vec<_> = matches.iter().map(|position| ends(&run.links[*position as usize])).collect();
     let records: Vec<usize> = datasets.iter().map(Dataset::len).collect();
-    let grouping = group(&records, &edges);
+    let links: Vec<_> = if known.is_empty() { Vec::new() } else { run.links.iter().map(ends).collect() };
+    let grouping = group_apart(&records, &edges, &links, known.kept_apart());
     run.groups = grouping.groups;
     for (position, one, other) in grouping.conflicts {
         let link = &mut run.links[matches[position] as usize];
         link.band = Band::Review;
         link.reasons.insert(Reason::GroupConflict);
         run.conflicts.push(Conflict { link: *link, records: [one, other] });
+    }
+    if !grouping.apart.is_empty() {
+        let mut removed = Vec::new();
+        let mut at = 0..;
+        run.links.retain(|link| {
+            let gone = at.next().is_some_and(|at| grouping.apart.contains(&at));
+            if gone {
+                removed.push(*link);
+            }
+            !gone
+        });
+        run.conflicts.retain(|conflict| !removed.contains(&conflict.link));
     }
 }

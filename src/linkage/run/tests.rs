@@ -246,3 +246,60 @@ fn nothing_in_nothing_out() {
     let datasets = [dataset("a", &[]), agencies(1, 3, 0).remove(0)];
     assert!(run(&datasets, &model).links.is_empty());
 }
+
+fn at(agency: u16, record: u32) -> RecordAt {
+    RecordAt { agency, record }
+}
+
+fn run_known(datasets: &[Dataset], known: &Known, model: &DecisionModel) -> Run {
+    link_known(datasets, known, model, &LinkOptions::default(), Exec::Serial, &Control::new()).unwrap()
+}
+
+#[test]
+fn records_kept_apart_never_meet_not_even_through_a_third() {
+    let datasets = agencies(3, 20, 2);
+    let model = dice("0.75", "0.65");
+    let free = run(&datasets, &model);
+    let nothing = Known::default();
+    assert_eq!(run_known(&datasets, &nothing, &model), free);
+    // Child 4 of agency 0 and of agency 1: both still resemble agency 2's record of the child.
+    let mut known = Known::default();
+    known.apart(at(1, 4), at(0, 4));
+    let kept = run_known(&datasets, &known, &model);
+    let of_child = |run: &Run| -> Vec<(u16, u16)> {
+        let links = run.links.iter().filter(|link| link.record_a == 4 || link.record_b == 4);
+        links.map(|link| (link.agency_a, link.agency_b)).collect()
+    };
+    assert_eq!(of_child(&free), [(0, 1), (0, 2), (1, 2)]);
+    let left = of_child(&kept);
+    assert_eq!(left.len(), 1, "only one of the two may stay with the third's record: {left:?}");
+    assert!(!left.contains(&(0, 1)));
+    let meet = |members: &[RecordAt]| members.contains(&at(0, 4)) && members.contains(&at(1, 4));
+    assert!(!kept.groups.iter().any(meet));
+    assert_eq!(kept.candidates, free.candidates, "what was judged stays, so that it can be undone");
+    assert_eq!(kept.links.len(), free.links.len() - 2);
+}
+
+#[test]
+fn a_confirmed_pair_is_a_match_and_shuts_out_the_others() {
+    let mut datasets = agencies(2, 10, 3);
+    // A second record of child 3 in agency 1, nearer to agency 0's than the first.
+    let twin = dataset("agency-1", &[(name(9, 3), datasets[0].views[0].filters.row(3).try_into().unwrap())]);
+    let joined: Vec<_> = (0..10)
+        .map(|row| (datasets[1].refs[row], datasets[1].views[0].filters.row(row).try_into().unwrap()))
+        .chain([(twin.refs[0], twin.views[0].filters.row(0).try_into().unwrap())])
+        .collect();
+    datasets[1] = dataset("agency-1", &joined);
+    let model = dice("0.99", "0.65");
+    let of_child = |run: &Run| -> Vec<(u32, Band)> {
+        let links = run.links.iter().filter(|link| link.record_a == 3);
+        links.map(|link| (link.record_b, link.band)).collect()
+    };
+    assert_eq!(of_child(&run(&datasets, &model)), [(10, Band::Match)]);
+    let mut known = Known::default();
+    known.same(at(1, 3), at(0, 3));
+    let confirmed = run_known(&datasets, &known, &model);
+    assert_eq!(of_child(&confirmed), [(3, Band::Match)]);
+    let link = confirmed.links.iter().find(|link| link.record_a == 3).unwrap();
+    assert!(link.reasons.contains(Reason::Confirmed));
+}

@@ -201,11 +201,13 @@ pub enum Reason {
     NamesSwapped,
     /// Not compared directly: both are linked to the same record of a third agency.
     ThroughThird,
+    /// A reviewer of each of the two agencies judged it the same child.
+    Confirmed,
 }
 
 impl Reason {
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BelowMatch,
         Self::PossibleTwins,
         Self::DateUncertain,
@@ -218,6 +220,7 @@ impl Reason {
         Self::GroupConflict,
         Self::NamesSwapped,
         Self::ThroughThird,
+        Self::Confirmed,
     ];
 
     /// The stable code (`possible_twins`).
@@ -236,6 +239,7 @@ impl Reason {
             Self::GroupConflict => "group_conflict",
             Self::NamesSwapped => "names_swapped",
             Self::ThroughThird => "through_third",
+            Self::Confirmed => "confirmed",
         }
     }
 
@@ -259,6 +263,7 @@ impl Reason {
             Self::GroupConflict => "would put two records of one agency into one group",
             Self::NamesSwapped => "given and family name agree crosswise",
             Self::ThroughThird => "not compared directly: both are linked to one record of a third agency",
+            Self::Confirmed => "a reviewer of each agency judged it the same child",
         }
     }
 }

@@ -5,15 +5,18 @@
 //! An exact restriction of [`super::join::join`]: sort both sides by tag once, merge, compare inside each
 //! *run* of equal tags. Runs of ten rows are compared row by row with no set-up; a run of a million pairs or
 //! more (a default date, a tag that is too short) goes through the join itself. Rows are `record * slots + slot`;
-//! the same two records may hit by several slots.
+//! the same two records may hit by several slots. Small runs are compared in full in the lossy mode too; only in
+//! the large ones can it miss a pair.
 
 use super::arena::{FilterTable, ViewTable};
 use super::exec::{Control, Exec};
-use super::join::{JoinError, JoinOptions, Joined, Side, check, join, ones, self_join};
-use super::pairs::Hit;
+use super::join::{JoinError, JoinMode, JoinOptions, Joined, Side, check, join, ones, self_join};
+use super::lsh;
+use super::pairs::{Hit, keep_best};
 use super::tiles::{Found, Rows, Shape, Task};
 use crate::wire::Threshold;
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 
 /// Pairs of a run from which on sketches pay.
 const RUN_PAIRS_MAX: u64 = 1 << 20;
@@ -23,7 +26,7 @@ const TASK_PAIRS: u64 = 1 << 20;
 const TASK_RUNS: usize = 1 << 15;
 
 /// All pairs of *rows* (row of `a`, row of `b`) with equal tags that pass `threshold`; without tags on both sides
-/// every pair is compared. The record of a row is `row / slots`. Exact in every mode: tags are the blocks.
+/// every pair is compared. The record of a row is `row / slots`.
 ///
 /// # Errors
 /// As [`join`], and [`JoinError::Tags`].
@@ -46,7 +49,8 @@ pub fn tagged_join(
     let kernel = check(&a.filters, &b.filters, options)?;
     let (ones_a, ones_b) = (ones(&a.filters), ones(&b.filters));
     let tables = [Rows { table: &a.filters, ones: &ones_a }, Rows { table: &b.filters, ones: &ones_b }];
-    let task = Task { tables, shape: Shape::Whole, threshold, kernel, options, control };
+    let kept = AtomicU64::new(0);
+    let task = Task { tables, shape: Shape::Whole, threshold, kernel, options, control, kept: &kept };
     let sorted = [by_tag(tags_a), by_tag(tags_b)];
     let found =
         Blocks { task: &task, orders: [&sorted[0], &sorted[1]], slots: None }.run([tags_a, tags_b], exec)?;
@@ -75,7 +79,16 @@ pub fn tagged_self_join(
     let kernel = check(&a.filters, &a.filters, options)?;
     let ones = ones(&a.filters);
     let rows = Rows { table: &a.filters, ones: &ones };
-    let task = Task { tables: [rows, rows], shape: Shape::Triangle, threshold, kernel, options, control };
+    let kept = AtomicU64::new(0);
+    let task = Task {
+        tables: [rows, rows],
+        shape: Shape::Triangle,
+        threshold,
+        kernel,
+        options,
+        control,
+        kept: &kept,
+    };
     let sorted = by_tag(tags);
     let found =
         Blocks { task: &task, orders: [&sorted, &sorted], slots: Some(slots) }.run([tags, tags], exec)?;
@@ -114,18 +127,18 @@ impl Blocks<'_> {
             for run in &small[tasks[task].clone()] {
                 self.small(run, &mut found);
             }
-            self.task.check_cap(found.hits.len() as u64)?;
+            self.kept(&mut found)?;
             self.task.control.advance(found.verified)?;
             Ok(found)
         })?;
         let mut found = Found::default();
         for part in parts {
             found.absorb(part);
-            self.task.check_cap(found.hits.len() as u64)?;
         }
         for run in large {
-            found.absorb(self.large(&run, exec)?);
-            self.task.check_cap(found.hits.len() as u64)?;
+            let part = self.large(&run, exec)?;
+            found.missed_expected = found.missed_expected.max(part.missed_expected);
+            found.absorb(part);
         }
         Ok(found)
     }
@@ -150,6 +163,16 @@ impl Blocks<'_> {
             }
         }
         runs
+    }
+
+    /// Cuts to the best k where a row has all its partners in this part, and counts what stays.
+    fn kept(&self, found: &mut Found) -> Result<(), JoinError> {
+        let Some(k) = self.task.options.top_k else { return self.task.keep(found) };
+        if self.slots.is_none() {
+            let [a, b] = self.task.tables;
+            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+        }
+        self.task.keep(found)
     }
 
     fn rows(&self, run: &Run) -> [&[u32]; 2] {
@@ -181,10 +204,16 @@ impl Blocks<'_> {
         let tables = [0, 1].map(|side| gather(self.task.tables[side].table, rows[side]));
         let ones = [ones(&tables[0]), ones(&tables[1])];
         let parts = [0, 1].map(|side| Rows { table: &tables[side], ones: &ones[side] });
-        let options = JoinOptions { top_k: None, mode: super::join::JoinMode::Exact, ..*self.task.options };
-        let Task { threshold, kernel, control, .. } = *self.task;
-        let part = Task { tables: parts, shape: Shape::Whole, threshold, kernel, options: &options, control };
-        let mut found = part.run_planned(exec)?;
+        // A view that meets itself drops pairs of one record below: cut to the best only after that.
+        let top_k = self.task.options.top_k.filter(|_| self.slots.is_none());
+        let options = JoinOptions { top_k, ..*self.task.options };
+        let Task { threshold, kernel, control, kept, .. } = *self.task;
+        let part =
+            Task { tables: parts, shape: Shape::Whole, threshold, kernel, options: &options, control, kept };
+        let mut found = match options.mode {
+            JoinMode::Exact => part.run_planned(exec)?,
+            JoinMode::Lsh { tables, bits } => lsh::run(&part, tables, bits, exec)?,
+        };
         for hit in &mut found.hits {
             (hit.a, hit.b) = (rows[0][hit.a as usize], rows[1][hit.b as usize]);
         }
@@ -277,6 +306,32 @@ mod tests {
             let refused = tagged_join(a, b, t, &options, Exec::Serial, &control);
             assert!(matches!(refused, Err(JoinError::Tags { .. })));
         }
+    }
+
+    #[test]
+    fn lossy_by_choice_in_large_runs_only_and_announced() {
+        let mut dice = Dice::new(21);
+        let base = random(&mut dice, 3_000, 4, 2);
+        let copy = noisy_copy(&mut dice, &base, 3_000, 60);
+        let (a, b) = (view(&mut dice, base, 1, 2_000), view(&mut dice, copy, 1, 2_000));
+        let t = "0.75".parse().unwrap();
+        let usual = JoinOptions::default();
+        let exact = tagged_join(&a, &b, t, &usual, Exec::Serial, &Control::new()).unwrap();
+        let options = JoinOptions { mode: JoinMode::Lsh { tables: 6, bits: 12 }, ..usual };
+        let control = Control::new();
+        let lossy = tagged_join(&a, &b, t, &options, Exec::Serial, &control).unwrap();
+        assert_eq!(control.pairs_done(), control.pairs_total());
+        assert!((exact.stats.recall_expected - 1.0).abs() < f64::EPSILON);
+        assert!(lossy.stats.recall_expected > 0.05 && lossy.stats.recall_expected < 0.99);
+        let found: std::collections::BTreeSet<_> = lossy.pairs.iter().collect();
+        assert!(found.len() == lossy.pairs.len() && found.len() < exact.pairs.len());
+        let large = |pair: &(u32, u32, u16)| a.tags.as_ref().unwrap()[pair.0 as usize] == 0;
+        assert!(exact.pairs.iter().filter(|pair| !large(pair)).all(|pair| found.contains(&pair)));
+        let share = |pairs: &Pairs| pairs.iter().filter(large).count() as f64;
+        assert!(share(&lossy.pairs) / share(&exact.pairs) >= lossy.stats.recall_expected);
+        let bad = JoinOptions { mode: JoinMode::Lsh { tables: 0, bits: 12 }, ..usual };
+        let refused = tagged_join(&a, &b, t, &bad, Exec::Serial, &control);
+        assert!(matches!(refused, Err(JoinError::Option { name: "tables", .. })));
     }
 
     #[test]

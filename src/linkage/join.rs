@@ -9,8 +9,9 @@ use super::pairs::{Pairs, keep_best};
 use super::sketch::BLOCK;
 use super::tiles::{Rows, Shape, Task};
 use crate::wire::Threshold;
+use std::sync::atomic::AtomicU64;
 
-/// Candidate pairs a join may keep unless told otherwise (about 1.2 GB at the peak).
+/// Candidate pairs a join may keep unless told otherwise (34 bytes a pair at the peak: 1.7 GB).
 pub const PAIRS_MAX_DEFAULT: u64 = 50_000_000;
 
 /// How to join.
@@ -210,6 +211,7 @@ pub fn join(
     let (ones_a, ones_b) = (ones(a), ones(b));
     let swapped = options.top_k.is_none() && a.rows() < b.rows() && a.rows() >= BLOCK;
     let tables = [Rows { table: a, ones: &ones_a }, Rows { table: b, ones: &ones_b }];
+    let kept = AtomicU64::new(0);
     let task = Task {
         tables,
         shape: if swapped { Shape::Swapped } else { Shape::Whole },
@@ -217,6 +219,7 @@ pub fn join(
         kernel,
         options,
         control,
+        kept: &kept,
     };
     let found = task.run(exec)?;
     task.finish(task.cut_both(found))
@@ -239,7 +242,8 @@ pub fn self_join(
     let ones = ones(a);
     let rows = Rows { table: a, ones: &ones };
     let shape = if options.top_k.is_some() { Shape::Mirror } else { Shape::Triangle };
-    let task = Task { tables: [rows, rows], shape, threshold, kernel, options, control };
+    let kept = AtomicU64::new(0);
+    let task = Task { tables: [rows, rows], shape, threshold, kernel, options, control, kept: &kept };
     let mut found = task.run(exec)?;
     if let Some(k) = options.top_k {
         let directed = found.hits.len() as u64 + found.dropped;
@@ -264,9 +268,7 @@ pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> 
         if table.rows() == 0 {
             return Err(JoinError::NoRows { side });
         }
-        if u32::try_from(table.rows()).is_err() {
-            return Err(JoinError::TooManyRows { side, rows: table.rows() });
-        }
+        numbered(side, table.rows())?;
         if table.words().iter().all(|word| *word == 0) {
             return Err(JoinError::AllEmpty { side });
         }
@@ -275,6 +277,11 @@ pub(super) fn check(a: &FilterTable, b: &FilterTable, options: &JoinOptions) -> 
         return Err(JoinError::Option { name: "top_k", range: "1 or more" });
     }
     Kernel::new(options.level).ok_or(JoinError::Level(options.level))
+}
+
+/// A row number is a `u32`, so that 2^32 rows are one too many.
+fn numbered(side: Side, rows: usize) -> Result<(), JoinError> {
+    u32::try_from(rows).map(|_| ()).map_err(|_| JoinError::TooManyRows { side, rows })
 }
 
 #[cfg(test)]
@@ -442,6 +449,31 @@ mod tests {
             1,
             "one partner a record of either side"
         );
+    }
+
+    #[test]
+    fn the_cap_holds_over_all_threads_at_once() {
+        let a = FilterTable::new(vec![3; 5000], 1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        let control = Control::new();
+        let options = JoinOptions { pairs_max: 600_000, ..JoinOptions::default() };
+        let refused = join(&a, &a, threshold("0.8"), &options, Exec::Pool(&pool), &control);
+        assert!(matches!(refused, Err(JoinError::TooManyPairs { pairs_max: 600_000, .. })));
+        assert!(control.pairs_done() < 12_500_000, "each thread stopped, not each at a cap of its own");
+    }
+
+    #[test]
+    fn thresholds_and_row_numbers_have_bounds() {
+        for (num, den) in [(0, 1), (2, 1), (1_000_001, 1_000_000)] {
+            assert!(Threshold::new(num, den).is_err(), "{num}/{den}");
+        }
+        for text in ["0", "1.1", "-0.8", "80"] {
+            assert!(text.parse::<Threshold>().is_err(), "{text}");
+        }
+        let most = u32::MAX as usize;
+        assert_eq!(numbered(Side::A, most), Ok(()));
+        let refused = numbered(Side::B, most + 1);
+        assert_eq!(refused, Err(JoinError::TooManyRows { side: Side::B, rows: 1 << 32 }));
     }
 
     #[test]

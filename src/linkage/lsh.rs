@@ -9,7 +9,7 @@
 
 use super::exec::Exec;
 use super::join::JoinError;
-use super::pairs::Hit;
+use super::pairs::{Hit, keep_best};
 use super::sketch::bound;
 use super::tiles::{Found, Rows, Shape, Task};
 
@@ -28,7 +28,6 @@ pub(super) fn run(task: &Task<'_>, tables: u16, bits: u8, exec: Exec<'_>) -> Res
     let samples: Vec<Vec<u16>> = (0..tables).map(|table| sample(table, bits, a.table.bits())).collect();
     let all = a.ones.len() as u64 * b.ones.len() as u64;
     let share = all / u64::from(tables);
-    task.control.plan(all);
     task.control.advance(all - share * u64::from(tables))?;
     let parts = exec.map(samples.len(), |table| {
         let found = one_table(task, &samples, table)?;
@@ -37,8 +36,7 @@ pub(super) fn run(task: &Task<'_>, tables: u16, bits: u8, exec: Exec<'_>) -> Res
     })?;
     let mut found = Found { missed_expected: missed_expected(task, tables, bits), ..Found::default() };
     for part in parts {
-        found.hits.extend_from_slice(&part.hits);
-        found.verified += part.verified;
+        found.absorb(part);
     }
     Ok(found)
 }
@@ -76,11 +74,18 @@ fn one_table(task: &Task<'_>, samples: &[Vec<u16>], table: usize) -> Result<Foun
             if found.verified > next_look {
                 next_look = found.verified + COLLISIONS;
                 task.control.advance(0)?;
-                task.check_cap(found.hits.len() as u64)?;
+                if task.options.top_k.is_none() {
+                    task.keep(&mut found)?;
+                }
             }
         }
         (left, right) = (&left[block_a.len()..], &right[block_b.len()..]);
     }
+    // The best k of all tables together are among the best k of each.
+    if let Some(k) = task.options.top_k.filter(|_| task.shape != Shape::Triangle) {
+        found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+    }
+    task.keep(&mut found)?;
     Ok(found)
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Task<'t> {
     pub(super) kernel: Kernel,
     pub(super) options: &'t JoinOptions,
     pub(super) control: &'t Control,
+    /// Pairs kept so far by all parts of the join, against `options.pairs_max`.
+    pub(super) kept: &'t AtomicU64,
 }
 
 /// What a join, or a part of it, found.
@@ -58,6 +60,8 @@ pub(super) struct Task<'t> {
 pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     pub(super) dropped: u64,
+    /// Hits already counted by [`Task::keep`].
+    pub(super) counted: usize,
     pub(super) verified: u64,
     /// Share of the pairs at the threshold that a lossy mode is expected to miss.
     pub(super) missed_expected: f64,
@@ -77,18 +81,17 @@ struct Shared<'t> {
     rows: Side<'t>,
     lanes: Side<'t>,
     sieve: Sieve,
-    kept: AtomicU64,
 }
 
 impl Task<'_> {
     /// Finds the pairs, in no particular order.
     pub(super) fn run(&self, exec: Exec<'_>) -> Result<Found, JoinError> {
-        if let JoinMode::Lsh { tables, bits } = self.options.mode {
-            return lsh::run(self, tables, bits, exec);
-        }
         let [first, second] = self.tables;
         self.control.plan(first.ones.len() as u64 * second.ones.len() as u64);
-        self.run_planned(exec)
+        match self.options.mode {
+            JoinMode::Exact => self.run_planned(exec),
+            JoinMode::Lsh { tables, bits } => lsh::run(self, tables, bits, exec),
+        }
     }
 
     /// The exact join, its pairs already part of the plan.
@@ -106,7 +109,7 @@ impl Task<'_> {
         }
         let plan = choose(self.kernel, &rows, &lanes, self.threshold);
         let sieve = Sieve::new(self.kernel, self.threshold, plan);
-        let shared = Shared { rows, lanes, sieve, kept: AtomicU64::new(0) };
+        let shared = Shared { rows, lanes, sieve };
         let mut found = Found { planes: shared.sieve.plan.planes(), ..Found::default() };
         let block_words = shared.sieve.plan.block_words();
         let blocks = shared.lanes.order.len().div_ceil(BLOCK);
@@ -149,6 +152,9 @@ impl Task<'_> {
         });
         found.verified = rows.ones.len() as u64 * lanes.ones.len() as u64;
         self.control.advance(found.verified)?;
+        if self.options.top_k.is_none() {
+            self.keep(&mut found)?;
+        }
         if self.shape == Shape::Swapped {
             found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
         }
@@ -296,16 +302,18 @@ impl Task<'_> {
                 found.dropped += keep_best(&mut found.hits, k, shared.rows.ones, shared.lanes.ones);
             }
         }
-        let before = if last {
-            shared.kept.fetch_add(found.hits.len() as u64, Ordering::Relaxed)
-        } else {
-            shared.kept.load(Ordering::Relaxed)
-        };
-        if (last || self.options.top_k.is_none()) && before + found.hits.len() as u64 > self.options.pairs_max
-        {
-            return Err(self.too_many());
-        }
-        Ok(())
+        if last || self.options.top_k.is_none() { self.keep(found) } else { Ok(()) }
+    }
+
+    /// Counts what a part found since it last asked: the cap holds over all parts at once, while they run.
+    ///
+    /// # Errors
+    /// [`JoinError::TooManyPairs`] when all parts together keep more than may be kept.
+    pub(super) fn keep(&self, found: &mut Found) -> Result<(), JoinError> {
+        let fresh = (found.hits.len() - found.counted) as u64;
+        found.counted = found.hits.len();
+        let kept = self.kept.fetch_add(fresh, Ordering::Relaxed) + fresh;
+        if kept > self.options.pairs_max { Err(self.too_many()) } else { Ok(()) }
     }
 
     /// Cuts to the best k of each first row and, of those, of each second row.
@@ -318,13 +326,6 @@ impl Task<'_> {
             found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
         }
         found
-    }
-
-    /// # Errors
-    /// [`JoinError::TooManyPairs`] when `pairs` are more than may be kept and none may be dropped.
-    pub(super) fn check_cap(&self, pairs: u64) -> Result<(), JoinError> {
-        let over = self.options.top_k.is_none() && pairs > self.options.pairs_max;
-        if over { Err(self.too_many()) } else { Ok(()) }
     }
 
     fn too_many(&self) -> JoinError {

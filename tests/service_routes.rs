@@ -58,13 +58,14 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{run}", "run-0")
         .replace("{key}", "k0")
         .replace("{chunk}", "0")
+        .replace("{size}", "0")
         .replace("{reference}", "LK-0000-0000-0001-01")
 }
 
 fn call(centre: &Centre, method: &str, path: &str, key: Option<&str>) -> Answer {
     let media = if path.contains("/chunks/") { ARROW } else { "application/json" };
     let bearer = key.map(bearer);
-    let mut headers = vec![("content-type", media)];
+    let mut headers = vec![("content-type", media), USER];
     if let Some(bearer) = &bearer {
         headers.push(("authorization", bearer));
     }
@@ -76,7 +77,7 @@ fn roles_are_allowed_exactly_where_the_description_says() {
     let centre = Centre::start();
     let all_roles = centre.project("p", &["council"]).remove(0);
     let foreign = centre.project("q", &["school"]).remove(0);
-    let roles = ["submitter", "requester", "reviewer", "approver", "auditor"];
+    let roles = ["submitter", "requester", "front_door", "reviewer", "approver", "auditor"];
     let mut keys: Vec<(String, bool, String)> =
         roles.iter().map(|role| ((*role).to_owned(), false, centre.key("p", "council", &[role]))).collect();
     let auditor = json!({"scope": {"kind": "centre"}, "roles": ["auditor"]});
@@ -100,7 +101,7 @@ fn roles_are_allowed_exactly_where_the_description_says() {
         for (role, central, key) in &keys {
             // Revoking the key at hand would end the test.
             let answer = call(&centre, &method, &at, Some(key));
-            let agency_only = ["submitter", "requester", "reviewer"];
+            let agency_only = ["submitter", "requester", "front_door", "reviewer"];
             let allowed = roles.contains(role) && (*central || open_to_agencies);
             let context = format!("{method} {path} as {role}, central {central}: {}", answer.text());
             if allowed {
@@ -136,6 +137,9 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
         ("PUT", "/v1/projects/p/epoch", &operator),
         ("POST", "/v1/projects/p/datasets", &key),
         ("POST", "/v1/projects/p/lookups", &key),
+        ("POST", "/v1/projects/p/lookup-batches", &key),
+        ("POST", "/v1/projects/p/decoys", &key),
+        ("POST", "/v1/projects/p/ledger/checkpoint/0/cosignatures", &key),
     ];
     for (method, path, key) in routes {
         let send = |media: &str, body: &[u8]| {

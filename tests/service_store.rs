@@ -11,13 +11,13 @@ use blindlink::store::{
 };
 use blindlink::wire::messages::{AgencyPut, ProjectCreate};
 use blindlink::wire::{DatasetId, EncodingBatch, Epoch, RecordRef};
-use service_support::{announcement, batch, record};
+use service_support::{announcement, batch, record, root_key};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 fn open(store: &Arc<dyn Store>) -> Vault {
-    Vault::open(Arc::clone(store), system_clock()).unwrap().0
+    Vault::open(Arc::clone(store), system_clock()).unwrap().0.with_root_key(service_support::root_key())
 }
 
 fn project(vault: &Vault) -> ProjectRecord {
@@ -108,7 +108,7 @@ fn a_write_fault_at_any_point_leaves_the_old_dataset_or_the_new_one() {
             let expected = if crashed == old { refs(0..100) } else { refs(50..170) };
             assert_eq!(found, expected, "fault after {fail_after}, {kept} batches kept");
             assert!(new.is_err() || crashed == id, "what was confirmed stays");
-            let report = check(after, system_clock()).unwrap();
+            let report = check(after, Some(root_key()), system_clock()).unwrap();
             assert_eq!(report.faults, Vec::<String>::new());
         }
         if new.is_ok() {
@@ -189,7 +189,7 @@ fn operations_in_any_order_agree_with_a_model() {
             assert!((0..160).all(|child| known(child) == children.contains(&child)));
         }
     }
-    assert_eq!(check(store, system_clock()).unwrap().faults, Vec::<String>::new());
+    assert_eq!(check(store, Some(root_key()), system_clock()).unwrap().faults, Vec::<String>::new());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_killed_process_leaves_what_was_confirmed() {
         child.kill().unwrap();
         child.wait().unwrap();
         let store = Arc::new(SledStore::open(&folder.path().join("store"), 32).unwrap()) as Arc<dyn Store>;
-        let report = check(Arc::clone(&store), system_clock()).unwrap();
+        let report = check(Arc::clone(&store), Some(root_key()), system_clock()).unwrap();
         assert_eq!(report.faults, Vec::<String>::new(), "round {round}");
         assert_eq!(report.datasets, 1, "one whole dataset is in force");
         let (_, found) = current(&open(&store)).unwrap();
@@ -315,7 +315,7 @@ fn a_backup_restores_what_is_sealed_and_nothing_else() {
     let half = batch("council", 0..50, 1);
     let upload = begin(&vault, &project, &half, None, Vec::new()).unwrap();
     vault.put_chunk(&upload, 0, &half.slice(0, 40)).unwrap();
-    let before = check(Arc::clone(&store), system_clock()).unwrap();
+    let before = check(Arc::clone(&store), Some(root_key()), system_clock()).unwrap();
 
     let file = folder.path().join("backup");
     let report = backup(&*store, &file).unwrap();
@@ -323,10 +323,10 @@ fn a_backup_restores_what_is_sealed_and_nothing_else() {
     assert!(matches!(backup(&*store, &file), Err(StoreError::Backup { .. })), "never over another");
 
     let target = folder.path().join("b");
-    let (restored, checked) = restore(&file, &target, system_clock()).unwrap();
+    let (restored, checked) = restore(&file, &target, Some(root_key()), system_clock()).unwrap();
     assert_eq!(restored, report);
     assert_eq!((checked.records, checked.events, checked.uploads), (700, before.events, 0));
-    assert!(restore(&file, &target, system_clock()).is_err(), "never over another");
+    assert!(restore(&file, &target, Some(root_key()), system_clock()).is_err(), "never over another");
     let again = Arc::new(SledStore::open(&target, 32).unwrap()) as Arc<dyn Store>;
     assert_eq!(current(&open(&again)).unwrap(), (sealed, refs(0..700)));
 
@@ -340,7 +340,7 @@ fn a_backup_restores_what_is_sealed_and_nothing_else() {
         let damaged = folder.path().join(name);
         std::fs::write(&damaged, damage).unwrap();
         let target = folder.path().join(format!("{name}.store"));
-        let refused = restore(&damaged, &target, system_clock()).unwrap_err();
+        let refused = restore(&damaged, &target, Some(root_key()), system_clock()).unwrap_err();
         assert!(matches!(refused, StoreError::Backup { .. }), "{name}: {refused}");
         assert!(!target.exists(), "{name}: nothing is left");
     }
@@ -358,6 +358,6 @@ fn damage_to_a_stored_part_is_found_by_the_check() {
     let mut batch = blindlink::store::Batch::new();
     batch.put(key, value);
     store.apply(&batch).unwrap();
-    let report = check(store, system_clock()).unwrap();
+    let report = check(store, Some(root_key()), system_clock()).unwrap();
     assert_eq!(report.faults.len(), 1, "{report:?}");
 }

@@ -90,6 +90,8 @@ pub struct Client {
     agent: ureq::Agent,
     address: String,
     token: ApiToken,
+    /// The member of staff who acts, an account name.
+    user: Option<String>,
 }
 
 impl fmt::Debug for Client {
@@ -118,7 +120,15 @@ impl Client {
             config = config.tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build());
         }
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.build().into(), address, token })
+        Ok(Self { agent: config.build().into(), address, token, user: None })
+    }
+
+    /// The same client, saying with each request which member of staff acts: an account name. The centre asks
+    /// for it with every question.
+    #[must_use]
+    pub fn acting_for(mut self, user: &str) -> Self {
+        self.user = Some(user.to_owned());
+        self
     }
 
     /// Where the centre is.
@@ -225,6 +235,9 @@ impl Client {
             .method(method)
             .uri(format!("{}{path}", self.address))
             .header("Authorization", bearer.as_str());
+        if let Some(user) = &self.user {
+            request = request.header("Acting-User", user);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -118,7 +118,7 @@ struct IssueKey {
     /// In this project
     #[arg(long, requires = "agency")]
     project: Option<ProjectId>,
-    /// submitter, requester, reviewer, approver, auditor or operator; repeat for more
+    /// submitter, requester, front_door, reviewer, approver, auditor or operator; repeat for more
     #[arg(long = "role", required = true)]
     roles: Vec<Role>,
     /// When it stops working

@@ -10,7 +10,7 @@ use crate::wire::messages::{
     Answer, CaseReference, ContactPoint, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapTable,
     RunMessage, RunState,
 };
-use crate::wire::{Band, PurposeCode, Reason, RecordRef};
+use crate::wire::{Band, LawfulBasis, PurposeCode, Reason, RecordRef};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -98,7 +98,7 @@ struct OwnLink {
     band: Band,
     reasons: Vec<Reason>,
     reference: String,
-    contact: ContactPoint,
+    contact: Option<ContactPoint>,
     data_as_of: String,
 }
 
@@ -155,14 +155,15 @@ fn own(link: LinkMessage, ids: &HashMap<RecordRef, String>) -> OwnLink {
 }
 
 fn cells(link: &OwnLink) -> [String; 8] {
-    let telephone = link.contact.telephone.as_ref().map(ToString::to_string);
+    let contact = link.contact.as_ref();
+    let telephone = contact.and_then(|contact| contact.telephone.as_ref()).map(ToString::to_string);
     [
         link.record.clone(),
         link.agency.clone(),
         band(link.band).to_owned(),
         codes(&link.reasons),
         link.reference.clone(),
-        link.contact.team.to_string(),
+        contact.map(|contact| contact.team.to_string()).unwrap_or_default(),
         telephone.unwrap_or_default(),
         link.data_as_of.clone(),
     ]
@@ -185,7 +186,7 @@ fn band(band: Band) -> &'static str {
 }
 
 /// Asks which other agencies know the child of one of your own records. The question and its purpose
-/// are logged at the centre.
+/// and your account's name are written into the centre's ledger.
 #[derive(Debug, Args)]
 pub(crate) struct LookupArgs {
     /// Your own id of the record, as it stands in your extract.
@@ -193,9 +194,15 @@ pub(crate) struct LookupArgs {
     /// Why you ask: a purpose code of the project's agreement.
     #[arg(long, value_name = "CODE")]
     purpose: PurposeCode,
-    /// Your case reference.
+    /// Your case reference, where the agreement asks for one.
     #[arg(long, value_name = "CODE")]
     case: Option<CaseReference>,
+    /// The lawful basis, where the agreement asks for one.
+    #[arg(long, value_name = "CODE")]
+    lawful_basis: Option<LawfulBasis>,
+    /// Says that detriment to the child was considered, where the agreement asks for that.
+    #[arg(long)]
+    detriment_considered: bool,
     #[command(flatten)]
     from: FromArgs,
 }
@@ -205,7 +212,13 @@ pub(crate) fn lookup(args: &LookupArgs, terminal: Terminal) -> Outcome {
     let config = &workspace.config;
     let own = AgencyKey::read(&config.agency_key).map_err(super::keygen::key_failure)?;
     let record = own.refs(&config.agency, &config.project).record_ref(&args.record);
-    let request = LookupRequest { record, purpose: Some(args.purpose.clone()), case: args.case.clone() };
+    let request = LookupRequest {
+        record,
+        purpose: Some(args.purpose.clone()),
+        case: args.case.clone(),
+        lawful_basis: args.lawful_basis.clone(),
+        detriment_considered: args.detriment_considered.then_some(true),
+    };
     let path = format!("/v1/projects/{}/lookups", config.project);
     let answer: LookupAnswer = client.post(&path, &request, None).map_err(client_failure)?;
     if terminal.json {
@@ -224,15 +237,17 @@ pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<
         Answer::NoMatchFound => "No match found. That is not the same as not known.",
     })?;
     let rows = answer.matches.iter().map(|found| {
-        let call = |line: &Option<crate::wire::messages::Line>| {
-            line.as_ref().map(ToString::to_string).unwrap_or_default()
-        };
+        let call =
+            |line: Option<&crate::wire::messages::Line>| line.map(ToString::to_string).unwrap_or_default();
+        let contact = found.contact.as_ref();
+        let team = contact.map(|contact| &contact.team);
+        let telephone = contact.and_then(|contact| contact.telephone.as_ref());
         [
             found.name.to_string(),
             band(found.band).to_owned(),
             warnings(&found.reasons),
-            format!("{} {}", found.contact.team, call(&found.contact.telephone)),
-            call(&found.contact.out_of_hours),
+            format!("{} {}", call(team), call(telephone)),
+            call(contact.and_then(|contact| contact.out_of_hours.as_ref())),
             found.data_as_of.to_string(),
             found.reference.to_string(),
         ]

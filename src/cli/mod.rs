@@ -3,6 +3,8 @@
 //! What was typed (`Cli`) and what it means are kept apart: each subcommand turns its arguments into
 //! typed values first, then calls the rooms, and ends with an `exit::Exit`.
 
+#[cfg(feature = "agency")]
+mod account;
 #[cfg(feature = "central")]
 mod admin;
 #[cfg(feature = "agency")]

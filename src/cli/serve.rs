@@ -27,11 +27,14 @@ pub(crate) struct ServeArgs {
 /// Serves until SIGINT or SIGTERM.
 pub(crate) fn serve(args: &ServeArgs, terminal: Terminal) -> Outcome {
     log_to_stderr();
-    let config = configuration(args)?;
+    let mut config = configuration(args)?;
+    config.ledger_heads = Some(config.data_dir.join("ledger-heads.json"));
     let store = SledStore::open(&config.data_dir, config.cache_mib).map_err(store_failure)?;
     let running = start_with(&config, Arc::new(store) as Arc<dyn Store>, system_clock(), true);
     let running = running.map_err(|error| match error {
         StartError::Store(error) => store_failure(error),
+        StartError::Ledger(_) => Failure { exit: Exit::StoreDamaged, error: error.into() },
+        StartError::Secrets(_) => Failure { exit: Exit::Refused, error: error.into() },
         StartError::Listen { .. } => Failure { exit: Exit::BadInput, error: error.into() },
         StartError::Threads(_) => Failure { exit: Exit::Internal, error: error.into() },
     })?;
@@ -60,7 +63,7 @@ fn configuration(args: &ServeArgs) -> Result<CentralConfig, Failure> {
 }
 
 /// Reads `central.toml`.
-fn read_config(path: &Path) -> Result<CentralConfig, Failure> {
+pub(super) fn read_config(path: &Path) -> Result<CentralConfig, Failure> {
     let text = read_text(path, crate::wire::limits::CONFIG_BYTES_MAX)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     CentralConfig::from_toml(&text, folder).or_exit_with(Exit::BadInput, path.display())
@@ -78,6 +81,7 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
 fn announce(running: &Running, config: &CentralConfig, terminal: Terminal) -> Result<(), Failure> {
     terminal.line(format!("serving on http://{}", running.addr()))?;
     terminal.line(format!("store     {}", config.data_dir.display()))?;
+    terminal.line(format!("secrets   {}", config.secrets_folder().display()))?;
     terminal.line(format!("console   http://{}/console", running.addr()))?;
     let opened = running.opened();
     if opened.swept > 0 || opened.interrupted_runs > 0 {

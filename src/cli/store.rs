@@ -1,8 +1,11 @@
 //! `blindlink store`: check, backup and restore the store of a stopped service.
 
-use super::exit::{Exit, Outcome};
-use super::serve::store_failure;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::serve::{read_config, store_failure};
 use super::term::Terminal;
+use crate::config::central::{CentralConfig, RootKeySource};
+use crate::service::secrets::{self, SecretsError};
+use crate::store::seal::RootKey;
 use crate::store::{CheckReport, SledStore, Store, StoreError, backup, check, restore, system_clock};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,12 @@ pub(crate) struct StoreArgs {
     /// The service's data directory; for `restore`, a new one
     #[arg(long, value_name = "FOLDER", default_value = "blindlink-data", global = true)]
     data_dir: PathBuf,
+    /// The folder of the centre's secrets; without it, `secrets` in the data directory
+    #[arg(long, value_name = "FOLDER", global = true, conflicts_with = "config")]
+    secrets: Option<PathBuf>,
+    /// The service's configuration file, when the root key comes from elsewhere
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,13 +47,46 @@ enum Command {
 
 /// Does one of the three.
 pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
-    let (words, json, exit) = run(args).map_err(store_failure)?;
+    let config = configuration(args)?;
+    let root = match args.command {
+        Command::Backup { .. } => None,
+        Command::Check | Command::Restore { .. } => root(&config)?,
+    };
+    let (words, json, exit) = run(args, root).map_err(store_failure)?;
+    if let (Command::Restore { .. }, RootKeySource::Folder) = (&args.command, &config.root_key) {
+        let kept = config.secrets_folder();
+        if kept.is_dir() {
+            let to = args.data_dir.join("secrets");
+            secrets::copy(&kept, &to).or_exit(Exit::Refused)?;
+        }
+    }
     if terminal.json {
         terminal.report(&json)?;
     } else {
         terminal.line(words)?;
     }
     Ok(exit)
+}
+
+/// Where the secrets are: as told, else beside the store. A restored store has none of its own yet.
+fn configuration(args: &StoreArgs) -> Result<CentralConfig, Failure> {
+    let mut config = match &args.config {
+        Some(path) => read_config(path)?,
+        None => CentralConfig { data_dir: args.data_dir.clone(), ..CentralConfig::default() },
+    };
+    if let Some(folder) = &args.secrets {
+        config.secrets_dir = Some(folder.clone());
+    }
+    Ok(config)
+}
+
+/// The root key, if there is any; a store without encodings needs none.
+fn root(config: &CentralConfig) -> Result<Option<RootKey>, Failure> {
+    match secrets::root_key(config) {
+        Ok(root) => Ok(Some(root)),
+        Err(SecretsError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Failure { exit: Exit::Refused, error: error.into() }),
+    }
 }
 
 fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
@@ -57,10 +99,10 @@ fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SledStore::open(path, 128)?))
 }
 
-fn run(args: &StoreArgs) -> Result<(String, serde_json::Value, Exit), StoreError> {
+fn run(args: &StoreArgs, root: Option<RootKey>) -> Result<(String, serde_json::Value, Exit), StoreError> {
     match &args.command {
         Command::Check => {
-            let report = check(open(&args.data_dir)?, system_clock())?;
+            let report = check(open(&args.data_dir)?, root, system_clock())?;
             let exit = if report.faults.is_empty() { Exit::Done } else { Exit::StoreDamaged };
             Ok((words(&report), json!(report), exit))
         }
@@ -70,7 +112,7 @@ fn run(args: &StoreArgs) -> Result<(String, serde_json::Value, Exit), StoreError
             Ok((words, json!(report), Exit::Done))
         }
         Command::Restore { from } => {
-            let (report, checked) = restore(from, &args.data_dir, system_clock())?;
+            let (report, checked) = restore(from, &args.data_dir, root, system_clock())?;
             let place = args.data_dir.display();
             let words = format!("{} entries restored into {place}\n{}", report.entries, words(&checked));
             Ok((words, json!({"backup": report, "check": checked}), Exit::Done))
@@ -80,14 +122,15 @@ fn run(args: &StoreArgs) -> Result<(String, serde_json::Value, Exit), StoreError
 
 fn words(report: &CheckReport) -> String {
     let mut words = format!(
-        "{} projects, {} datasets, {} records, {} open uploads, {} runs, {} links, {} events",
+        "{} projects, {} datasets, {} records, {} open uploads, {} runs, {} links, {} events, {} ledger entries",
         report.projects,
         report.datasets,
         report.records,
         report.uploads,
         report.runs,
         report.links,
-        report.events
+        report.events,
+        report.ledger_entries
     );
     for fault in &report.faults {
         words.push_str("\nfault: ");

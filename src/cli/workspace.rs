@@ -192,7 +192,8 @@ pub(crate) fn client(workspace: &Workspace) -> Result<Client, Failure> {
     };
     let text = read_private(path).map_err(key_failure)?;
     let token = ApiToken::parse(&text).or_exit_with(Exit::Refused, path.display())?;
-    Client::new(address, token, config.ca_certificate.as_deref()).or_exit(Exit::BadInput)
+    let client = Client::new(address, token, config.ca_certificate.as_deref()).or_exit(Exit::BadInput)?;
+    Ok(client.acting_for(&super::account::name()))
 }
 
 /// Sends what changed since the last sealed upload, or everything when that is less certain.

@@ -17,6 +17,30 @@ struct RawCentral {
     workers: Option<usize>,
     link_threads: Option<usize>,
     upload_kept_hours: Option<u32>,
+    secrets_dir: Option<PathBuf>,
+    root_key: Option<RawRootKey>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum RawRootKey {
+    File(PathBuf),
+    Credential(String),
+    Command(Vec<String>),
+}
+
+/// Where the root key of the encryption at rest comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RootKeySource {
+    /// `root.key` in the folder of the secrets; made there when the store is new.
+    #[default]
+    Folder,
+    /// A file elsewhere: another disk, a removable one.
+    File(PathBuf),
+    /// A systemd credential of this name.
+    Credential(String),
+    /// What this command writes to its standard output: a key-management service's client.
+    Command(Vec<String>),
 }
 
 /// A validated configuration of the centre.
@@ -34,6 +58,13 @@ pub struct CentralConfig {
     pub link_threads: usize,
     /// Hours until an upload that is not sealed is dropped, 1 to 720.
     pub upload_kept_hours: u32,
+    /// Where the centre's secrets are; none: `secrets` in the data directory.
+    pub secrets_dir: Option<PathBuf>,
+    /// Where the root key comes from.
+    pub root_key: RootKeySource,
+    /// File, outside the store, in which the last checkpoint of each ledger is remembered; none: nowhere. `serve`
+    /// sets it, no configuration file does.
+    pub ledger_heads: Option<PathBuf>,
 }
 
 /// Why a configuration is refused.
@@ -55,6 +86,12 @@ pub enum CentralConfigError {
         /// Greatest value.
         max: u64,
     },
+    /// A credential that is no plain name.
+    #[error("root_key.credential must be the name of a systemd credential, without a slash")]
+    Credential,
+    /// An empty command.
+    #[error("root_key.command must name a program: [\"program\", \"argument\"]")]
+    Command,
     /// Plain HTTP for the world to read.
     #[error(
         "listen = \"{0}\" is not this machine alone, and the service speaks plain HTTP: put a TLS proxy in front \
@@ -72,11 +109,20 @@ impl Default for CentralConfig {
             workers: 2,
             link_threads: 0,
             upload_kept_hours: 72,
+            secrets_dir: None,
+            root_key: RootKeySource::Folder,
+            ledger_heads: None,
         }
     }
 }
 
 impl CentralConfig {
+    /// Where the centre's secrets are.
+    #[must_use]
+    pub fn secrets_folder(&self) -> PathBuf {
+        self.secrets_dir.clone().unwrap_or_else(|| self.data_dir.join("secrets"))
+    }
+
     /// Parses and validates; a relative `data_dir` is relative to `folder`, where the file stands.
     ///
     /// # Errors
@@ -99,7 +145,21 @@ impl CentralConfig {
             workers: raw.workers.unwrap_or(default.workers),
             link_threads: raw.link_threads.unwrap_or(default.link_threads),
             upload_kept_hours: raw.upload_kept_hours.unwrap_or(default.upload_kept_hours),
+            secrets_dir: raw.secrets_dir.map(|path| folder.join(path)),
+            root_key: match raw.root_key {
+                None => RootKeySource::Folder,
+                Some(RawRootKey::File(path)) => RootKeySource::File(folder.join(path)),
+                Some(RawRootKey::Credential(name)) => RootKeySource::Credential(name),
+                Some(RawRootKey::Command(words)) => RootKeySource::Command(words),
+            },
+            ledger_heads: None,
         };
+        let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
+        match &config.root_key {
+            RootKeySource::Credential(name) if !plain(name) => return Err(CentralConfigError::Credential),
+            RootKeySource::Command(words) if words.is_empty() => return Err(CentralConfigError::Command),
+            _ => {}
+        }
         within("cache_mib", config.cache_mib.into(), 16, 4_096)?;
         within("workers", config.workers as u64, 1, 256)?;
         within("link_threads", config.link_threads as u64, 0, 1_024)?;
@@ -130,6 +190,11 @@ mod tests {
         assert!(matches!(parse("listen = \"0.0.0.0:80\""), Err(CentralConfigError::PlainHttp(_))));
         assert!(parse("listen = \"0.0.0.0:80\"\nbehind_tls_proxy = true").is_ok());
         assert!(matches!(parse("workers = 0"), Err(CentralConfigError::Range { field: "workers", .. })));
+        let keyed = |text: &str| parse(text).map(|config| config.root_key);
+        assert_eq!(keyed("root_key.file = \"k\""), Ok(RootKeySource::File("/etc/blindlink/k".into())));
+        assert_eq!(keyed("root_key.credential = \"k\""), Ok(RootKeySource::Credential("k".into())));
+        assert_eq!(keyed("root_key.credential = \"../k\""), Err(CentralConfigError::Credential));
+        assert_eq!(keyed("root_key.command = []"), Err(CentralConfigError::Command));
         assert!(parse("surname = 1").unwrap_err().to_string().contains("unknown field"));
     }
 }

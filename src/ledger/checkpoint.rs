@@ -103,6 +103,17 @@ pub struct SignedCheckpoint {
     pub cosignatures: Vec<Cosignature>,
 }
 
+/// A checkpoint as the centre hands it out. The key beside it is a convenience: who trusts nobody compares it with
+/// the one it kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedCheckpoint {
+    /// What the log signs with.
+    pub key: super::LogKey,
+    /// The checkpoint.
+    pub checkpoint: SignedCheckpoint,
+}
+
 /// A witness's word that it saw the log grow to this checkpoint and never shrink or fork.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

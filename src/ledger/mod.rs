@@ -23,7 +23,9 @@ mod proof;
 mod verify;
 mod witness;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Cosignature, LogName, SignedCheckpoint};
+pub use checkpoint::{
+    Checkpoint, CheckpointError, Cosignature, LogName, PublishedCheckpoint, SignedCheckpoint,
+};
 pub use entry::{Act, Actor, CaseKey, Entry, EntryError, Scope, Word};
 pub use export::{EXPORT_FORMAT, EXPORT_VERSION, ExportError, ExportHeader, ExportWriter, LINE_BYTES_MAX};
 pub use frontier::{Frontier, FrontierError, NodeId};

@@ -2,67 +2,124 @@
 //!
 //! Never a score, never another agency's ref: neither has a field in the messages, and nothing else is sent.
 
-use super::auth::{AgencyGrant, Ask, ProjectGrant, ReadAggregates, ReadLinks};
+use super::agreements;
+use super::auth::{AgencyGrant, ProjectGrant, ReadAggregates, ReadLinks};
 use super::error::ApiError;
+use super::ledgers::Said;
+use super::policy::{Agreement, AnswerLevel, Day, decide_read};
+use super::state::Centre;
 use crate::store::{AgencyRecord, LinkCursor, LinkRecord, ProjectRecord, RunRecord, Vault};
 use crate::wire::messages::{
-    Answer, AnswerMatch, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapCell, OverlapTable,
-    PartyMessage, PublishedCount, RunState,
+    LinkMessage, LinkPage, OverlapCell, OverlapTable, PartyMessage, PublishedCount, Role, RunState,
 };
-use crate::wire::{AgencyId, Band, LinkReference, RunId};
+use crate::wire::{AgencyId, LinkReference, RunId};
 use std::collections::BTreeMap;
 
 /// The links of a finished run that touch the asker's records; the latest run when none is named.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] when there is no such finished run; [`ApiError::AgreementEnded`].
-pub fn links(
-    vault: &Vault,
+/// [`ApiError::NotFound`] when there is no such finished run; [`ApiError::AgreementEnded`],
+/// [`ApiError::UserMissing`].
+pub(super) fn links(
+    centre: &Centre,
     grant: &AgencyGrant<ReadLinks>,
     run: Option<&str>,
     cursor: Option<LinkCursor>,
     limit: usize,
 ) -> Result<LinkPage, ApiError> {
+    let vault = &centre.vault;
     let run = finished_run(vault, grant.project(), run)?;
-    log_reading(vault, grant, &run)?;
+    let agreement = log_reading(centre, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
     let found = vault.links(&run.id, grant.agency(), cursor, limit)?;
     let next = if found.len() == limit { LinkCursor::after(&found, cursor) } else { None };
-    let links = found.iter().filter_map(|link| link_message(&run, &parties, link));
-    Ok(LinkPage { links: links.collect(), next: next.map(|cursor| cursor.to_string()), run: run.id })
+    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties };
+    let links = found.iter().filter_map(|link| shaped.message(link)).collect();
+    Ok(LinkPage { links, next: next.map(|cursor| cursor.to_string()), run: run.id })
 }
 
 /// The link behind a reference, if it touches one of the asker's records.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] for an unknown reference and for a foreign one; [`ApiError::AgreementEnded`].
-pub fn link(
-    vault: &Vault,
+/// [`ApiError::NotFound`] for an unknown reference and for a foreign one; else as [`links`].
+pub(super) fn link(
+    centre: &Centre,
     grant: &AgencyGrant<ReadLinks>,
     reference: LinkReference,
 ) -> Result<LinkMessage, ApiError> {
+    let vault = &centre.vault;
     let run = finished_run(vault, grant.project(), None)?;
-    log_reading(vault, grant, &run)?;
+    let agreement = log_reading(centre, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
     let found = vault.link_by_reference(&run, grant.agency(), reference)?;
-    found.and_then(|link| link_message(&run, &parties, &link)).ok_or(ApiError::NotFound)
+    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties };
+    found.and_then(|link| shaped.message(&link)).ok_or(ApiError::NotFound)
 }
 
-/// Links are read in force of the agreement only, and the reading is in the log before it is answered.
-fn log_reading(vault: &Vault, grant: &AgencyGrant<ReadLinks>, run: &RunRecord) -> Result<(), ApiError> {
-    in_force(vault, grant.project())?;
-    let event = grant.actor().event("links_read").project(&grant.project().id).run(&run.id);
-    vault.record(event)?;
-    Ok(())
+/// Links are read in force of the agreement only, and the reading is in the ledger before it is answered.
+fn log_reading(
+    centre: &Centre,
+    grant: &AgencyGrant<ReadLinks>,
+    run: &RunRecord,
+) -> Result<Agreement, ApiError> {
+    let (vault, project) = (&centre.vault, grant.project());
+    let user = grant.actor().user()?;
+    let agreement = agreements::current(vault, project)?;
+    let now = vault.now();
+    decide_read(&agreement, grant.agency(), Day::of(now))?;
+    in_force(vault, project)?;
+    let said = Said {
+        user,
+        agency: Some(grant.agency()),
+        role: grant.actor().role::<ReadLinks>().unwrap_or(Role::Requester),
+        project,
+        action: "links_read",
+        purpose: None,
+        case: None,
+        request: project.secret.digest(&[b"links", run.id.as_str().as_bytes()]),
+        result: "links",
+    };
+    centre.ledgers.write(&said, now)?;
+    Ok(agreement)
+}
+
+/// What of a link its reader may learn: what the agreement says of the pair.
+struct Shaped<'a> {
+    agreement: &'a Agreement,
+    own: &'a AgencyId,
+    run: &'a RunRecord,
+    parties: &'a BTreeMap<AgencyId, AgencyRecord>,
+}
+
+impl Shaped<'_> {
+    /// None where the pair answers yes or no alone: a list of links names its agency.
+    fn message(&self, link: &LinkRecord) -> Option<LinkMessage> {
+        let input = self.run.inputs.get(usize::from(link.other_input))?;
+        let party = self.parties.get(&input.agency)?;
+        let level = self.agreement.pair(self.own, &input.agency)?;
+        (level > AnswerLevel::YesNo).then(|| LinkMessage {
+            reference: link.reference,
+            record: link.own,
+            agency: input.agency.clone(),
+            band: link.band,
+            reasons: link.reasons.iter().collect(),
+            contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
+            data_as_of: input.sealed,
+        })
+    }
 }
 
 /// Refuses once the agreement has ended.
-fn in_force(vault: &Vault, project: &ProjectRecord) -> Result<(), ApiError> {
+pub(super) fn in_force(vault: &Vault, project: &ProjectRecord) -> Result<(), ApiError> {
     let ended = project.ends.is_some_and(|ends| ends <= vault.now());
     if ended { Err(ApiError::AgreementEnded) } else { Ok(()) }
 }
 
-fn finished_run(vault: &Vault, project: &ProjectRecord, id: Option<&str>) -> Result<RunRecord, ApiError> {
+pub(super) fn finished_run(
+    vault: &Vault,
+    project: &ProjectRecord,
+    id: Option<&str>,
+) -> Result<RunRecord, ApiError> {
     let run = match id {
         None => vault.latest_run(&project.id, project.epoch)?,
         Some(id) => {
@@ -73,106 +130,11 @@ fn finished_run(vault: &Vault, project: &ProjectRecord, id: Option<&str>) -> Res
     run.filter(|run| run.state == RunState::Finished).ok_or(ApiError::NotFound)
 }
 
-fn parties_by_id(
+pub(super) fn parties_by_id(
     vault: &Vault,
     project: &ProjectRecord,
 ) -> Result<BTreeMap<AgencyId, AgencyRecord>, ApiError> {
     Ok(vault.parties(&project.id)?.into_iter().map(|party| (party.id.clone(), party)).collect())
-}
-
-fn link_message(
-    run: &RunRecord,
-    parties: &BTreeMap<AgencyId, AgencyRecord>,
-    link: &LinkRecord,
-) -> Option<LinkMessage> {
-    let input = run.inputs.get(usize::from(link.other_input))?;
-    let party = parties.get(&input.agency)?;
-    Some(LinkMessage {
-        reference: link.reference,
-        record: link.own,
-        agency: input.agency.clone(),
-        band: link.band,
-        reasons: link.reasons.iter().collect(),
-        contact: party.contact.clone(),
-        data_as_of: input.sealed,
-    })
-}
-
-/// Answers who else knows the child of one of the asker's own records. The question is written to the
-/// log, with the class of the answer, before the answer is given; if it cannot be, there is none.
-///
-/// # Errors
-/// [`ApiError::PurposeMissing`], [`ApiError::PurposeNotAgreed`], [`ApiError::AgreementEnded`];
-/// [`ApiError::NotFound`] for a record that is not among the asker's current ones, whosever it is.
-pub fn lookup(
-    vault: &Vault,
-    grant: &AgencyGrant<Ask>,
-    request: &LookupRequest,
-) -> Result<LookupAnswer, ApiError> {
-    let (project, agency) = (grant.project(), grant.agency());
-    let purpose = request.purpose.clone().ok_or(ApiError::PurposeMissing)?;
-    if !project.purposes.contains(&purpose) {
-        return Err(ApiError::PurposeNotAgreed);
-    }
-    let at = vault.now();
-    in_force(vault, project)?;
-    let known = vault.is_current_record(&project.id, project.epoch, agency, &request.record)?;
-    let run = vault.latest_run(&project.id, project.epoch)?.filter(|run| run.state == RunState::Finished);
-    let links = match &run {
-        Some(run) if known => vault.links_of(&run.id, agency, &request.record)?,
-        _ => Vec::new(),
-    };
-    let parties = parties_by_id(vault, project)?;
-    let mut matches: Vec<AnswerMatch> = match &run {
-        Some(run) => links.iter().filter_map(|link| answer_match(run, &parties, link)).collect(),
-        None => Vec::new(),
-    };
-    matches.sort_by(|a, b| b.band.cmp(&a.band).then_with(|| a.agency.cmp(&b.agency)));
-    let answer = match matches.first().map(|first| first.band) {
-        Some(Band::Match) => Answer::Yes,
-        Some(Band::Review) => Answer::Possibly,
-        Some(Band::None) | None => Answer::NoMatchFound,
-    };
-    let mut event = grant.actor().event("lookup").project(&project.id);
-    event.epoch = Some(project.epoch);
-    event.purpose = Some(purpose);
-    event.case.clone_from(&request.case);
-    event.run = run.as_ref().map(|run| run.id.clone());
-    event.request =
-        Some(project.secret.digest(&[b"lookup", agency.as_str().as_bytes(), request.record.as_bytes()]));
-    event.result = Some(if known { result_class(answer) } else { "unknown_record" }.to_owned());
-    vault.record(event)?;
-    if !known {
-        return Err(ApiError::NotFound);
-    }
-    let others = party_messages(vault, project)?;
-    let parties = others.into_iter().filter(|party| party.agency != *agency).collect();
-    Ok(LookupAnswer { answer, matches, parties, run: run.map(|run| run.id), at })
-}
-
-const fn result_class(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Yes => "match",
-        Answer::Possibly => "review",
-        Answer::NoMatchFound => "none",
-    }
-}
-
-fn answer_match(
-    run: &RunRecord,
-    parties: &BTreeMap<AgencyId, AgencyRecord>,
-    link: &LinkRecord,
-) -> Option<AnswerMatch> {
-    let message = link_message(run, parties, link)?;
-    Some(AnswerMatch {
-        name: parties.get(&message.agency)?.name.clone(),
-        agency: message.agency,
-        band: message.band,
-        reasons: message.reasons,
-        contact: message.contact,
-        data_as_of: message.data_as_of,
-        reference: message.reference,
-    })
 }
 
 /// The parties of a project, with the age of their data.

@@ -5,6 +5,7 @@
 //! check. A project or record that is foreign to the key is answered exactly as one that does not exist.
 
 use super::error::ApiError;
+use crate::ledger::Actor as User;
 use crate::store::{KeyRecord, NewEvent, ProjectRecord, Token, Vault};
 use crate::wire::messages::{KeyScope, Role, WhoAmI};
 use crate::wire::{AgencyId, KeyId, ProjectId};
@@ -14,6 +15,9 @@ use std::marker::PhantomData;
 
 /// Longest `Authorization` header that is looked at.
 const HEADER_BYTES_MAX: usize = 256;
+
+/// The header in which an agency's desk names the member of staff who acts.
+pub const USER_HEADER: &str = "acting-user";
 
 /// Something a role allows.
 pub trait Permission: Send + Sync + 'static {
@@ -36,7 +40,7 @@ permissions! {
     /// Opens projects, registers agencies, issues keys, begins epochs.
     Operate: Operator;
     /// Reads what a project is and who its parties are.
-    ReadProject: Submitter, Requester, Reviewer, Approver, Auditor, Operator;
+    ReadProject: Submitter, Requester, FrontDoor, Reviewer, Approver, Auditor, Operator;
     /// Uploads its own agency's encodings.
     Submit: Submitter;
     /// Reads which datasets there are: its own agency's, or all.
@@ -49,6 +53,20 @@ permissions! {
     ReadLinks: Requester, Reviewer;
     /// Asks about its own agency's records.
     Ask: Requester;
+    /// Asks about somebody who is not on its own system.
+    AskFrontDoor: FrontDoor;
+    /// Reads checkpoints and proofs of the ledger.
+    ReadLedger: Submitter, Requester, FrontDoor, Reviewer, Approver, Auditor, Operator;
+    /// Takes the ledger away: its own agency's entries in full, the others' as hashes; or all.
+    ExportLedger: Approver, Auditor, Operator;
+    /// Reads who asked about its own agency's records.
+    ReadAsked: Requester, Reviewer, Approver;
+    /// Co-signs the ledger's checkpoints for its agency.
+    Witness: Approver;
+    /// Marks its own agency's decoys, and looks a second time at its front door's questions.
+    Supervise: Approver;
+    /// Reads alerts.
+    ReadAlerts: Auditor, Operator;
     /// Reads counts.
     ReadAggregates: Approver, Auditor, Operator;
     /// Reads events: its own agency's, or all.
@@ -61,6 +79,7 @@ permissions! {
 #[derive(Debug, Clone)]
 pub struct Actor {
     key: KeyRecord,
+    user: Option<User>,
 }
 
 impl Actor {
@@ -84,6 +103,18 @@ impl Actor {
             KeyScope::Centre => None,
             KeyScope::Agency { project, .. } => Some(project),
         }
+    }
+    /// The member of staff who acts, as the agency's desk asserts in [`USER_HEADER`].
+    ///
+    /// # Errors
+    /// [`ApiError::UserMissing`] when the request did not say.
+    pub fn user(&self) -> Result<&User, ApiError> {
+        self.user.as_ref().ok_or(ApiError::UserMissing)
+    }
+    /// The first of the key's roles that allows `P`, for the ledger.
+    #[must_use]
+    pub fn role<P: Permission>(&self) -> Option<Role> {
+        P::ROLES.iter().copied().find(|role| self.key.roles.contains(role))
     }
     /// An event of `action` by this actor.
     #[must_use]
@@ -181,7 +212,20 @@ pub fn authenticate(vault: &Vault, request: &HttpRequest) -> Result<Actor, ApiEr
     };
     let text = header.to_str().ok().filter(|text| text.len() <= HEADER_BYTES_MAX);
     let token = text.and_then(|text| text.strip_prefix("Bearer "));
-    actor_of(vault, token.unwrap_or_default())
+    let actor = actor_of(vault, token.unwrap_or_default())?;
+    Ok(Actor { user: acting_user(request)?, ..actor })
+}
+
+/// Who acts through the key, if the request says so.
+fn acting_user(request: &HttpRequest) -> Result<Option<User>, ApiError> {
+    let mut headers = request.headers().get_all(USER_HEADER);
+    let user = match (headers.next(), headers.next()) {
+        (None, _) => return Ok(None),
+        (Some(header), None) => header.to_str().ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    let rule = "Acting-User is an account name of 1 to 64 characters of A-Z, a-z, 0-9 and . - _ + @";
+    user.map(Some).ok_or_else(|| ApiError::Malformed(rule.to_owned()))
 }
 
 /// The holder of a key given as text.
@@ -191,7 +235,7 @@ pub fn authenticate(vault: &Vault, request: &HttpRequest) -> Result<Actor, ApiEr
 pub fn actor_of(vault: &Vault, token: &str) -> Result<Actor, ApiError> {
     let token: Token = token.trim().parse().map_err(|_| ApiError::Unauthenticated)?;
     let key = vault.authenticate(&token)?.ok_or(ApiError::Unauthenticated)?;
-    Ok(Actor { key })
+    Ok(Actor { key, user: None })
 }
 
 /// The holder of a key by its id, for a session that was begun with the whole key.
@@ -202,7 +246,7 @@ pub(super) fn actor_again(vault: &Vault, id: &KeyId) -> Result<Actor, ApiError> 
     let now = vault.now();
     let valid = |key: &KeyRecord| key.revoked.is_none() && key.expires.is_none_or(|expires| now < expires);
     let key = vault.key(id)?.filter(valid).ok_or(ApiError::Unauthenticated)?;
-    Ok(Actor { key })
+    Ok(Actor { key, user: None })
 }
 
 /// Lets an actor do `P` at the centre.

@@ -286,9 +286,41 @@ pub fn alerts(store: &dyn Store, day: Option<Day>, limit: usize) -> Result<Vec<A
     pairs.iter().map(|(_, bytes)| serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)).collect()
 }
 
+/// Up to `limit` alerts, newest day first.
+///
+/// # Errors
+/// [`BudgetError::Store`], [`BudgetError::Damaged`].
+pub fn latest_alerts(store: &dyn Store, limit: usize) -> Result<Vec<Alert>, BudgetError> {
+    let (mut found, mut below) = (Vec::new(), b"alert/\xff".to_vec());
+    while found.len() < limit {
+        let Some((mut key, bytes)) = store.last_at_or_before(b"alert/", &below)? else { break };
+        found.push(serde_json::from_slice(&bytes).map_err(|_| BudgetError::Damaged)?);
+        // The greatest key below this one: keys are ASCII, so nothing of theirs sorts at or above 0xff.
+        if let Some(last) = key.last_mut() {
+            *last -= 1;
+        }
+        key.push(0xff);
+        below = key;
+    }
+    Ok(found)
+}
+
 /// Marks a record as a decoy: a child who does not exist, planted in an agency's dataset.
 pub fn plant_decoy(batch: &mut Batch, project: &ProjectId, agency: &AgencyId, record: &RecordRef) {
     batch.put(decoy_key(project, agency, record), []);
+}
+
+/// Whether a record is a decoy.
+///
+/// # Errors
+/// [`BudgetError::Store`].
+pub fn is_decoy(
+    store: &dyn Store,
+    project: &ProjectId,
+    agency: &AgencyId,
+    record: &RecordRef,
+) -> Result<bool, BudgetError> {
+    Ok(store.value(decoy_key(project, agency, record).as_bytes())?.is_some())
 }
 
 /// Raises an alert if a question touched a decoy: asked for one, or was answered with one. The answer stays
@@ -303,7 +335,7 @@ pub fn watch_decoys<'r>(
 ) -> Result<bool, BudgetError> {
     let mut found = false;
     for (agency, record) in touched {
-        found |= store.value(decoy_key(asking.allowed.project(), agency, record).as_bytes())?.is_some();
+        found |= is_decoy(store, asking.allowed.project(), agency, record)?;
     }
     if found {
         raise(store, &AlertKind::Decoy, asking)?;
@@ -450,6 +482,8 @@ mod tests {
         ask(&store, 23, 1).unwrap();
         assert!(ask(&store, 23, 1).is_err());
         ask(&store, 24, 40).unwrap();
+        let newest: Vec<_> = latest_alerts(&store, 9).unwrap().into_iter().rev().collect();
+        assert_eq!(newest, alerts(&store, None, 9).unwrap());
         let first = &alerts(&store, Some("2026-06-01".parse().unwrap()), 9).unwrap()[0];
         assert_eq!((first.count, first.kind), (2, AlertKind::BudgetSpent(BudgetScope::UserDay)));
         assert!(alerts(&store, Some("2026-06-02".parse().unwrap()), 9).unwrap().is_empty());

@@ -3,8 +3,10 @@
 //! A 4xx says what happened and what to do, never a value that was sent. A 5xx has a fixed body; its cause
 //! goes to the log.
 
+use super::budgets::BudgetError;
 use super::intake::IntakeError;
-use crate::store::{StoreError, UploadError};
+use super::policy::Refusal;
+use crate::store::{LogError, StoreError, UploadError};
 use crate::wire::arrow::ArrowFormError;
 use crate::wire::messages::{PROBLEM_TYPE, Problem};
 use actix_web::http::StatusCode;
@@ -46,12 +48,15 @@ pub enum ApiError {
     /// The same idempotency key with other content.
     #[error("this Idempotency-Key was used for another request: choose a new one")]
     KeyReused,
-    /// A look-up without purpose.
-    #[error("say why you ask: purpose must be one of the agreement's codes")]
-    PurposeMissing,
-    /// A purpose the agreement does not have.
-    #[error("this purpose is not in the project's agreement")]
-    PurposeNotAgreed,
+    /// A question that nobody asks.
+    #[error("say who asks: send the account name of the member of staff as Acting-User")]
+    UserMissing,
+    /// The agreement does not allow it.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A budget is used up.
+    #[error("{0}")]
+    BudgetSpent(String),
     /// The agreement is over.
     #[error("the project's agreement has ended")]
     AgreementEnded,
@@ -83,6 +88,31 @@ impl From<StoreError> for ApiError {
         }
     }
 }
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotAParty => Self::NotFound,
+            other => Self::Refused(other),
+        }
+    }
+}
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Store(error) => error.into(),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+impl From<BudgetError> for ApiError {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Store(error) => error.into(),
+            BudgetError::Spent { .. } => Self::BudgetSpent(error.to_string()),
+            BudgetError::Damaged => Self::Internal(error.to_string()),
+        }
+    }
+}
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
@@ -109,8 +139,9 @@ impl ApiError {
             Self::Changed => (409, "changed", "It changed meanwhile"),
             Self::Rule(_) => (422, "rule", "A rule forbids it"),
             Self::KeyReused => (422, "idempotency-key-reused", "The idempotency key was used before"),
-            Self::PurposeMissing => (422, "purpose-missing", "A purpose is needed"),
-            Self::PurposeNotAgreed => (403, "purpose-not-agreed", "The purpose is not agreed"),
+            Self::UserMissing => (422, "user-missing", "The acting user is needed"),
+            Self::Refused(refusal) => (refusal.status(), refusal.code(), "The agreement does not allow it"),
+            Self::BudgetSpent(_) => (429, "budget-spent", "The budget is used up"),
             Self::AgreementEnded => (403, "agreement-ended", "The agreement has ended"),
             Self::TooManyRuns => (429, "too-many-runs", "Too many runs wait"),
             Self::RunEnded => (409, "run-ended", "The run has ended"),
@@ -145,6 +176,7 @@ fn intake_parts(error: &IntakeError) -> (u16, &'static str, &'static str) {
         IntakeError::Key => (422, "key-mismatch", "Encoded with another linkage key"),
         IntakeError::Epoch { .. } => (422, "epoch-mismatch", "Encoded for another epoch"),
         IntakeError::Layout => (422, "layout-mismatch", "Encodings of another shape"),
+        IntakeError::ExactTokens => (403, "exact-tokens", "Exact tokens are not agreed"),
         IntakeError::Count { .. } => (422, "count-mismatch", "The counts disagree"),
         IntakeError::TooManyRecords => (422, "too-many-records", "Too many records"),
         IntakeError::TooManyRemovals => (422, "too-many-removals", "Too many removals"),
@@ -212,7 +244,7 @@ mod tests {
             serde_json::to_string(&fault).unwrap(),
             r#"{"type":"urn:blindlink:problem:internal","title":"The service failed","status":500}"#
         );
-        let refusal = ApiError::PurposeMissing.problem();
+        let refusal = ApiError::from(Refusal::NoPurpose).problem();
         assert!(refusal.detail.unwrap().contains("purpose"));
     }
 }

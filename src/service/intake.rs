@@ -4,8 +4,10 @@
 //! could make it incomparable is checked against the project then; each chunk is checked against what was
 //! announced; the seal checks the whole.
 
+use super::agreements;
 use super::auth::{AgencyGrant, Submit};
 use super::error::ApiError;
+use super::policy::{Day, decide_submit};
 use crate::store::{Earlier, Manifest, NewUpload, Once, UploadRecord, UploadStatus, Vault};
 use crate::wire::arrow::{ArrowFormError, read_stream};
 use crate::wire::messages::{ChunkSpec, DatasetCreate, DatasetMessage, DatasetState};
@@ -62,6 +64,9 @@ pub enum IntakeError {
     /// Another shape under the same fingerprint.
     #[error("the encodings have other filter lengths or columns than the project's schema says")]
     Layout,
+    /// Exact tokens without an agreement.
+    #[error("the agreement allows no exact tokens (NHS number, UPN): encode with a schema that has none")]
+    ExactTokens,
     /// Counts disagree.
     #[error("{found} records where {expected} were announced")]
     Count {
@@ -111,6 +116,11 @@ pub fn announce(
     let project = grant.project();
     if project.ends.is_some_and(|ends| ends <= vault.now()) {
         return Err(ApiError::AgreementEnded);
+    }
+    let agreement = agreements::current(vault, project)?;
+    let allowed = decide_submit(&agreement, grant.agency(), Day::of(vault.now()))?;
+    if !allowed.exact_tokens() && !create.header.layout.exact().is_empty() {
+        return Err(IntakeError::ExactTokens.into());
     }
     check_header(grant, &create)?;
     check_counts(&create)?;

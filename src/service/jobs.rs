@@ -3,11 +3,13 @@
 //! A run takes the datasets that are current when it begins to compute. Its result is written once and never
 //! changes. A run that was computing when the centre stopped is marked interrupted when it opens again.
 
+use super::agreements;
 use super::error::ApiError;
+use super::policy::Agreement;
 use crate::linkage::arena::Dataset;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::join::JoinError;
-use crate::linkage::run::{LinkOptions, Run, RunError, link};
+use crate::linkage::run::{Known, LinkOptions, Run, RunError, link_known};
 use crate::store::{
     Earlier, FoundLink, NewEvent, Once, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
     StoreError, Vault,
@@ -174,6 +176,7 @@ impl Inner {
             Ok(Ok(())) => return,
             Ok(Err(RunFault::Stopped)) => (RunState::Cancelled, None),
             Ok(Err(RunFault::Run(error))) => (RunState::Failed, Some(error.to_string())),
+            Ok(Err(fault @ RunFault::Agreement(_))) => (RunState::Failed, Some(fault.to_string())),
             Ok(Err(RunFault::Store(error))) => (RunState::Failed, Some(error.to_string())),
             Err(_) => (RunState::Failed, Some("the engine panicked".to_owned())),
         };
@@ -208,7 +211,10 @@ impl Inner {
             datasets.push(Dataset::from_batch(party.id, &read.batch));
         }
         let exec = Exec::Pool(&self.pool);
-        let found = link(&datasets, &project.decision, &LinkOptions::default(), exec, &job.control)?;
+        let agreement = agreements::current(&self.vault, project).map_err(RunFault::Agreement)?;
+        let known = parted(&agreement, &datasets);
+        let options = LinkOptions::default();
+        let found = link_known(&datasets, &known, &project.decision, &options, exec, &job.control)?;
         let result = result_of(&datasets, &open, &found);
         if job.control.is_cancelled() {
             return Err(RunFault::Stopped);
@@ -219,6 +225,19 @@ impl Inner {
     }
 }
 
+/// The pairs of datasets that the agreement does not link.
+fn parted(agreement: &Agreement, datasets: &[Dataset]) -> Known {
+    let mut known = Known::default();
+    for (at, one) in (0u16..).zip(datasets) {
+        for (other_at, other) in (0u16..).zip(datasets).take(usize::from(at)) {
+            if agreement.pair(&one.agency, &other.agency).is_none() {
+                known.unlinked(other_at, at);
+            }
+        }
+    }
+    known
+}
+
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 enum RunFault {
@@ -226,6 +245,8 @@ enum RunFault {
     Stopped,
     #[error(transparent)]
     Run(RunError),
+    #[error("the agreement cannot be read: {0}")]
+    Agreement(ApiError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -80,12 +80,18 @@ mod tests {
     async fn a_panic_in_a_handler_becomes_a_fixed_body() {
         let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
         let vault = Arc::new(vault);
+        let folder = tempfile::tempdir().unwrap();
+        let secrets_dir = Some(folder.path().join("secrets"));
+        let config = CentralConfig { secrets_dir, ..CentralConfig::default() };
+        let (secrets, _) = crate::service::secrets::Secrets::open(&config, true).unwrap();
         let centre = web::Data::new(Centre {
             jobs: Jobs::new(Arc::clone(&vault), 1).unwrap(),
+            ledgers: crate::service::ledgers::Ledgers::open(vault.shared_store(), &secrets, None).unwrap(),
             vault,
             metrics: Metrics::default(),
             sessions: Sessions::new(false),
-            upload_kept_hours: CentralConfig::default().upload_kept_hours,
+            upload_kept_hours: config.upload_kept_hours,
+            secrets,
         });
         async fn stumble() -> HttpResponse {
             let name = std::hint::black_box("Okonkwo");

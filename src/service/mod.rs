@@ -4,11 +4,12 @@
 //!
 //! Top-down: [`server`] binds and starts; [`routes`] lists every way in; a handler authenticates, obtains
 //! a grant from [`auth`], reads a bounded body and calls an operation: [`intake`] for uploads, [`jobs`] for
-//! runs, [`answers`] for what an agency may learn. Refusals are all in [`error`].
-//! What the agreement allows stands in [`policy`], how much of it in [`budgets`], what of a table may leave
-//! in [`suppress`], and when a record ends in [`rights`]: each decides, none serves, and no handler asks
-//! them yet (docs/threat-model.md).
+//! runs, `lookups` for questions, [`answers`] for what else an agency may learn. Refusals are all in [`error`].
+//! What the agreement allows is decided by [`policy`] ([`agreements`] knows which one holds), how much of it by
+//! [`budgets`]; what was asked stands in [`ledgers`] before it is answered. What of a table may leave stands in
+//! [`suppress`], and when a record ends in [`rights`].
 
+pub mod agreements;
 pub mod answers;
 pub mod auth;
 mod body;
@@ -19,10 +20,13 @@ mod handlers;
 pub mod intake;
 pub mod jobs;
 mod layers;
+pub mod ledgers;
+mod lookups;
 mod metrics;
 pub mod policy;
 pub mod rights;
 pub mod routes;
+pub mod secrets;
 pub mod server;
 mod state;
 pub mod suppress;

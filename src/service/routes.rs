@@ -30,6 +30,7 @@ routes! {
     GET "/v1/agencies/{agency}" => h::agencies::read;
     PUT "/v1/agencies/{agency}" => h::agencies::put;
     GET "/v1/events" => h::events::centre_events;
+    GET "/v1/alerts" => h::alerts::list;
     GET "/v1/projects" => h::projects::list;
     POST "/v1/projects" => h::projects::create;
     GET "/v1/projects/{project}" => h::projects::read;
@@ -49,6 +50,14 @@ routes! {
     GET "/v1/projects/{project}/links" => h::links::list;
     GET "/v1/projects/{project}/links/{reference}" => h::links::read;
     POST "/v1/projects/{project}/lookups" => h::lookups::ask;
+    POST "/v1/projects/{project}/lookup-batches" => h::lookups::ask_many;
+    GET "/v1/projects/{project}/asked" => h::ledger::asked;
+    GET "/v1/projects/{project}/ledger/checkpoint" => h::ledger::checkpoint;
+    POST "/v1/projects/{project}/ledger/checkpoint/{size}/cosignatures" => h::ledger::cosign;
+    GET "/v1/projects/{project}/ledger/inclusion" => h::ledger::inclusion;
+    GET "/v1/projects/{project}/ledger/consistency" => h::ledger::consistency;
+    GET "/v1/projects/{project}/ledger/export" => h::ledger::export;
+    POST "/v1/projects/{project}/decoys" => h::alerts::plant;
     GET "/v1/projects/{project}/overlap" => h::overlap::read;
     GET "/v1/projects/{project}/events" => h::events::project;
     GET "/console" => console::pages::home;

@@ -2,11 +2,15 @@
 
 use super::error::ApiError;
 use super::jobs::Jobs;
+use super::ledgers::Ledgers;
 use super::metrics::Metrics;
+use super::secrets::{Secrets, SecretsError};
 use super::state::Centre;
 use super::{console::Sessions, layers, routes};
 use crate::config::central::CentralConfig;
-use crate::store::{Clock, KeyRecord, NewEvent, OpenReport, Store, StoreError, Token, Vault, system_clock};
+use crate::store::{
+    Clock, KeyRecord, LogError, NewEvent, OpenReport, Store, StoreError, Token, Vault, system_clock,
+};
 use crate::wire::messages::{KeyCreate, KeyScope, Role};
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -23,12 +27,21 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests in progress get this long when the service stops; runs half of it.
 const STOP_SECONDS: u64 = 20;
 
+/// How often the ledgers' checkpoints are remembered.
+const REMEMBER_EVERY: Duration = Duration::from_secs(30);
+
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The centre's secrets are missing or exposed.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// A ledger is damaged, or not the one that was signed before.
+    #[error(transparent)]
+    Ledger(#[from] LogError),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -104,7 +117,8 @@ pub fn start_with(
     signals: bool,
 ) -> Result<Running, StartError> {
     let (vault, opened) = Vault::open(store, clock)?;
-    let vault = Arc::new(vault);
+    let (secrets, root) = Secrets::open(config, vault.protects_nothing()?)?;
+    let vault = Arc::new(vault.with_root_key(root));
     let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     let listen = |cause| StartError::Listen { address: config.listen, cause };
@@ -112,12 +126,15 @@ pub fn start_with(
     let addr = listener.local_addr().map_err(listen)?;
     // Only now: a key that nobody is shown, because the port is taken, would be lost.
     let first_key = first_key(&vault)?;
+    let ledgers = Ledgers::open(vault.shared_store(), &secrets, config.ledger_heads.as_deref())?;
     let centre = web::Data::new(Centre {
+        ledgers,
         vault,
         jobs,
         metrics: Metrics::default(),
         sessions: Sessions::new(!config.listen.ip().is_loopback()),
         upload_kept_hours: config.upload_kept_hours,
+        secrets,
     });
     let workers = config.workers;
     let (sender, receiver) = mpsc::channel();
@@ -150,13 +167,28 @@ async fn serve(
         server = server.disable_signals();
     }
     let server = server.listen(listener)?.run();
+    actix_web::rt::spawn(remember_ledgers(centre.clone()));
     // Nobody listens when the starter gave up; then the server ends with its thread.
     let _ = sender.send(server.handle());
     let ended = server.await;
     let jobs = centre.jobs.clone();
     let _ = web::block(move || jobs.stop(STOP_SECONDS / 2)).await;
+    let kept = centre.ledgers.remember_all(&centre.secrets, centre.vault.now());
+    kept.map_err(|error| std::io::Error::other(error.to_string()))?;
     centre.vault.store().flush().map_err(|error| std::io::Error::other(error.to_string()))?;
     ended
+}
+
+/// Signs and remembers the ledgers now and then, so that a roll-back shows by what was signed a minute before.
+async fn remember_ledgers(centre: web::Data<Centre>) {
+    loop {
+        actix_web::rt::time::sleep(REMEMBER_EVERY).await;
+        let centre = centre.clone();
+        let work = move || centre.ledgers.remember_all(&centre.secrets, centre.vault.now());
+        if let Ok(Err(error)) = web::block(work).await {
+            tracing::error!(%error, "a ledger could not be signed");
+        }
+    }
 }
 
 /// Issues the first operator's key into a store that has none.

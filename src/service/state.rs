@@ -2,7 +2,9 @@
 
 use super::console::Sessions;
 use super::jobs::Jobs;
+use super::ledgers::Ledgers;
 use super::metrics::Metrics;
+use super::secrets::Secrets;
 use crate::store::Vault;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ pub(super) struct Centre {
     pub(super) metrics: Metrics,
     pub(super) sessions: Sessions,
     pub(super) upload_kept_hours: u32,
+    pub(super) secrets: Secrets,
+    pub(super) ledgers: Ledgers,
 }
 
 /// The state as handlers receive it.

@@ -5,8 +5,9 @@
 //! of removed entries is given back: sled does not.
 
 use super::records::Manifest;
-use super::{Batch, Clock, Pair, SledStore, Store, StoreError, Vault, names};
-use crate::wire::{DatasetId, limits};
+use super::seal::RootKey;
+use super::{Batch, Clock, LedgerLog, Pair, SledStore, Store, StoreError, Vault, names};
+use crate::wire::{DatasetId, ProjectId, limits};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fs::File;
@@ -35,6 +36,8 @@ pub struct CheckReport {
     pub links: u64,
     /// Events.
     pub events: u64,
+    /// Entries of the ledgers, each found in its tree.
+    pub ledger_entries: u64,
     /// What is wrong, one line each; empty for a sound store.
     pub faults: Vec<String>,
 }
@@ -51,9 +54,18 @@ pub struct BackupReport {
 /// Reads everything in the store and compares it with its digests.
 ///
 /// # Errors
-/// When the store cannot be opened or the engine fails; damage found is in the report.
-pub fn check(store: Arc<dyn Store>, clock: Clock) -> Result<CheckReport, StoreError> {
+/// When the store cannot be opened or the engine fails; [`StoreError::Locked`] when there are encodings and no
+/// root key. Damage found is in the report.
+pub fn check(store: Arc<dyn Store>, root: Option<RootKey>, clock: Clock) -> Result<CheckReport, StoreError> {
     let (vault, _) = Vault::open(store, clock)?;
+    let locked = root.is_none();
+    let vault = match root {
+        Some(root) => vault.with_root_key(root),
+        None => vault,
+    };
+    if locked && !vault.store().scan(b"part/", None, 1)?.is_empty() {
+        return Err(StoreError::Locked);
+    }
     let mut report = CheckReport::default();
     let mut after = None;
     while let Some(project) = vault.projects(after.as_ref(), 1)?.pop() {
@@ -62,6 +74,7 @@ pub fn check(store: Arc<dyn Store>, clock: Clock) -> Result<CheckReport, StoreEr
         check_datasets(&vault, &project, &mut report)?;
         check_runs(&vault, &project, &mut report)?;
         check_events(&vault, Some(&project.id), &mut report)?;
+        check_ledger(&vault, &project.id, &mut report);
         after = Some(project.id);
     }
     check_events(&vault, None, &mut report)?;
@@ -107,9 +120,18 @@ fn check_runs(
     Ok(())
 }
 
+/// Recomputes the tree of a project's ledger from its entries.
+fn check_ledger(vault: &Vault, project: &ProjectId, report: &mut CheckReport) {
+    let checked = LedgerLog::of_project(vault.shared_store(), project).and_then(|log| log.check());
+    match checked {
+        Ok(entries) => report.ledger_entries += entries,
+        Err(fault) => report.faults.push(format!("ledger of '{project}': {fault}")),
+    }
+}
+
 fn check_events(
     vault: &Vault,
-    project: Option<&crate::wire::ProjectId>,
+    project: Option<&ProjectId>,
     report: &mut CheckReport,
 ) -> Result<(), StoreError> {
     let scope = names::event_scope(project);
@@ -272,7 +294,12 @@ fn number(bytes: &[u8]) -> usize {
 /// # Errors
 /// [`StoreError::Backup`] for a file that is not a whole backup, or a folder that exists; the folder is not
 /// created then.
-pub fn restore(file: &Path, path: &Path, clock: Clock) -> Result<(BackupReport, CheckReport), StoreError> {
+pub fn restore(
+    file: &Path,
+    path: &Path,
+    root: Option<RootKey>,
+    clock: Clock,
+) -> Result<(BackupReport, CheckReport), StoreError> {
     if path.exists() {
         return Err(refused(file, "the target folder exists: name one that does not"));
     }
@@ -284,7 +311,7 @@ pub fn restore(file: &Path, path: &Path, clock: Clock) -> Result<(BackupReport, 
         let what = format!("cannot remove {}", partial.display());
         std::fs::remove_dir_all(partial).map_err(StoreError::io(what))?;
     }
-    let checked = import(file, partial, clock)?;
+    let checked = import(file, partial, root, clock)?;
     if !checked.faults.is_empty() {
         return Err(refused(file, "what it holds does not pass the check"));
     }
@@ -292,7 +319,12 @@ pub fn restore(file: &Path, path: &Path, clock: Clock) -> Result<(BackupReport, 
     Ok((report, checked))
 }
 
-fn import(file: &Path, partial: &Path, clock: Clock) -> Result<CheckReport, StoreError> {
+fn import(
+    file: &Path,
+    partial: &Path,
+    root: Option<RootKey>,
+    clock: Clock,
+) -> Result<CheckReport, StoreError> {
     let store = Arc::new(SledStore::open(partial, CACHE_MIB)?);
     let mut batch = Batch::new();
     let mut bytes = 0;
@@ -307,7 +339,7 @@ fn import(file: &Path, partial: &Path, clock: Clock) -> Result<CheckReport, Stor
     })?;
     store.apply(&batch)?;
     store.flush()?;
-    let report = check(Arc::clone(&store) as Arc<dyn Store>, clock)?;
+    let report = check(Arc::clone(&store) as Arc<dyn Store>, root, clock)?;
     store.flush()?;
     Ok(report)
 }

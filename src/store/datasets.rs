@@ -2,7 +2,7 @@
 
 use super::records::{Manifest, NewEvent, UploadRecord, decode};
 use super::uploads::{layout_of, removals_pages};
-use super::{Batch, StoreError, Vault, names};
+use super::{Batch, StoreError, Vault, at_rest, names};
 use crate::wire::{
     AgencyId, DatasetId, EncodingBatch, Epoch, Month, ProjectId, RecordRef, RunId, UtcTime, arrow,
 };
@@ -152,7 +152,7 @@ impl Vault {
         Ok(Some(DatasetRead { manifest, batch: all }))
     }
 
-    /// Calls `visit` with every stored part of a dataset, in upload order.
+    /// Calls `visit` with every stored part of a dataset, decrypted, in upload order.
     pub(super) fn each_part(
         &self,
         upload: &UploadRecord,
@@ -160,8 +160,15 @@ impl Vault {
     ) -> Result<(), StoreError> {
         let layout = layout_of(upload);
         let records_max = crate::wire::limits::CHUNK_RECORDS_MAX;
-        self.each(format!("part/{}/", upload.id).as_bytes(), |_, value| {
-            let part = arrow::read_stream(&layout, value, records_max);
+        let mut opened = None;
+        self.each(format!("part/{}/", upload.id).as_bytes(), |key, value| {
+            let data_key = match &opened {
+                Some(data_key) => data_key,
+                None => opened.insert(self.data_key(&upload.project)?),
+            };
+            let position = at_rest::position_of(key).ok_or(StoreError::Unreadable { entry: "part" })?;
+            let plain = data_key.open(&at_rest::place(upload, position), value)?;
+            let part = arrow::read_stream(&layout, &plain, records_max);
             visit(part.map_err(|_| StoreError::Unreadable { entry: "part" })?)
         })
     }

@@ -1,5 +1,7 @@
 //! What can go wrong in the store. No variant carries a value of the store.
 
+use super::seal::SealError;
+use crate::wire::ProjectId;
 use std::path::PathBuf;
 
 /// Why the store refused or failed.
@@ -62,6 +64,20 @@ pub enum StoreError {
     /// The engine failed; what was written before is intact.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// Encodings are stored encrypted only, and no root key was given.
+    #[error("the encodings are encrypted: name the folder of the centre's secrets, or its root key")]
+    Locked,
+    /// The project's data key is gone, and with it everything it encrypted.
+    #[error(
+        "the encodings of project {project} were destroyed with its data key: nothing can read them again"
+    )]
+    KeyDestroyed {
+        /// Which project.
+        project: ProjectId,
+    },
+    /// An encrypted value could not be made or does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A backup that is not one, or not whole.
     #[error("the backup {} cannot be used: {reason}", path.display())]
     Backup {

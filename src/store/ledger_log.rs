@@ -9,7 +9,7 @@ use crate::ledger::{
     Checkpoint, CheckpointError, Entry, ExportError, ExportHeader, ExportWriter, Frontier, LogKey, LogName,
     LogSigner, NodeId, NodeSource, ProofError, SignedCheckpoint, root_at,
 };
-use crate::wire::{AgencyId, ContentDigest};
+use crate::wire::{AgencyId, ContentDigest, ProjectId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const PAGE: usize = 1_000;
@@ -30,6 +30,14 @@ pub enum LogError {
     /// An export could not be written.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The file of remembered checkpoints cannot be read or written.
+    #[error("the remembered checkpoints in {}: {cause}", path.display())]
+    Heads {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
     /// Entries, subtrees and edge contradict each other.
     #[error("the ledger is damaged at entry {index}: restore the store and keep this one as evidence")]
     Damaged {
@@ -73,6 +81,15 @@ impl LedgerLog {
         Ok(log)
     }
 
+    /// Opens the log of a project.
+    ///
+    /// # Errors
+    /// As [`LedgerLog::open`].
+    pub fn of_project(store: Arc<dyn Store>, project: &ProjectId) -> Result<Self, LogError> {
+        // A project's id has only characters that a log's name may have.
+        Self::open(store, format!("centre/{project}").parse()?)
+    }
+
     /// Which log.
     #[must_use]
     pub const fn name(&self) -> &LogName {
@@ -95,27 +112,41 @@ impl LedgerLog {
         entry: &Entry,
         mut also: impl FnMut(&mut Batch) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let index = self.apply(entry, &mut also)?;
-        self.flush_through(index + 1)?;
-        Ok(index)
+        self.record_all(std::slice::from_ref(entry), |batch, _| also(batch))
+    }
+
+    /// [`LedgerLog::record`] for several entries in one transaction; `also` is told the position of the first.
+    ///
+    /// # Errors
+    /// As [`LedgerLog::record`].
+    pub fn record_all<E: From<LogError>>(
+        &self,
+        entries: &[Entry],
+        mut also: impl FnMut(&mut Batch, u64) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let first = self.apply(entries, &mut also)?;
+        self.flush_through(first + entries.len() as u64)?;
+        Ok(first)
     }
 
     fn apply<E: From<LogError>>(
         &self,
-        entry: &Entry,
-        also: &mut impl FnMut(&mut Batch) -> Result<(), E>,
+        entries: &[Entry],
+        also: &mut impl FnMut(&mut Batch, u64) -> Result<(), E>,
     ) -> Result<u64, E> {
         let mut edge = held(&self.applied);
         let mut tries = 0;
         loop {
             let (index, mut grown) = (edge.size(), edge.clone());
             let mut batch = Batch::new();
-            also(&mut batch)?;
+            also(&mut batch, index)?;
             let before = (index > 0).then(|| edge.to_bytes());
-            for (id, hash) in grown.append(entry.leaf()) {
-                batch.put(self.node_key(id), hash.as_bytes());
+            for entry in entries {
+                batch.put(self.entry_key(grown.size()), entry.to_bytes());
+                for (id, hash) in grown.append(entry.leaf()) {
+                    batch.put(self.node_key(id), hash.as_bytes());
+                }
             }
-            batch.put(self.entry_key(index), entry.to_bytes());
             batch.expect(self.edge_key(), before).put(self.edge_key(), grown.to_bytes());
             match self.store.apply(&batch) {
                 Ok(()) => {
@@ -386,7 +417,7 @@ mod tests {
             fill(&log, 0..9);
             // Applied, never flushed: nobody was answered.
             for n in 9..12 {
-                log.apply::<LogError>(&entry(n), &mut |_| Ok(())).unwrap();
+                log.apply::<LogError>(&[entry(n)], &mut |_, _| Ok(())).unwrap();
             }
             let store = Arc::new(store.after_crash(kept));
             let log = open(&store);

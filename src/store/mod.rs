@@ -4,6 +4,7 @@
 //! above it knows projects, agencies, keys, datasets, runs and events. A dataset is staged chunk by
 //! chunk and becomes visible with one small transaction; whoever reads sees sealed datasets only.
 
+mod at_rest;
 mod care;
 mod datasets;
 mod error;

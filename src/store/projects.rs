@@ -6,6 +6,9 @@ use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::{AgencyPut, ProjectCreate};
 use crate::wire::{AgencyId, Epoch, KeyCheckValue, ProjectId};
 
+/// How long a project lasts for which nobody said when it ends: a year. None lasts for ever.
+const TRIAL_HOURS: u32 = 365 * 24;
+
 impl Vault {
     /// Opens a project. None: the id is taken.
     ///
@@ -29,7 +32,7 @@ impl Vault {
             key_check: new.key_check,
             purposes: new.purposes.clone(),
             created: self.now(),
-            ends: new.ends,
+            ends: Some(new.ends.unwrap_or_else(|| self.now().plus_hours(TRIAL_HOURS))),
             secret: ProjectSecret::from_bytes(secret),
         };
         let name = names::project(&new.id);

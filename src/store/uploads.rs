@@ -6,7 +6,7 @@
 use super::prefilter::refs_pages;
 use super::records::{Manifest, NewEvent, ProjectRecord, UploadRecord, decode, encode};
 use super::vault::Once;
-use super::{Batch, StoreError, Vault, datasets, names, pages::Pages, rows};
+use super::{Batch, StoreError, Vault, at_rest, datasets, names, pages::Pages, rows};
 use crate::wire::messages::ChunkSpec;
 use crate::wire::{AgencyId, ContentDigest, DatasetId, EncodingBatch, EncodingHeader, ProjectId, RecordRef};
 use std::sync::{Arc, PoisonError};
@@ -212,7 +212,7 @@ impl Vault {
         value.map(|bytes| decode("spec", &bytes)).transpose()
     }
 
-    /// Stores a chunk whose body has the announced digest. Storing it again changes nothing.
+    /// Stores a chunk, encrypted, whose body has the announced digest. Storing it again changes nothing.
     ///
     /// # Errors
     /// What the engine says.
@@ -227,10 +227,13 @@ impl Vault {
             return Ok(());
         }
         let rows_per_part = (PART_BYTES_MAX / rows::bytes_per_row(&batch.layout)).max(1);
+        let data_key = self.data_key_or_new(&upload.project)?;
         let mut writes = Batch::new();
         let mut number = 0u16;
         for start in (0..batch.len()).step_by(rows_per_part) {
             let part = datasets::pack(&batch.slice(start, rows_per_part))?;
+            let place = at_rest::place(upload, at_rest::position(chunk, number));
+            let part = data_key.seal(&place, &part)?;
             writes.put(names::part(&upload.id, chunk, number), part);
             number += 1;
         }

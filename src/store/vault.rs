@@ -1,12 +1,13 @@
 //! The typed layer over a [`Store`]: opening, the one way to write, ids, the sweep at start.
 
+use super::at_rest::DataKeys;
 use super::records::{EventRecord, NewEvent, decode, encode};
 use super::{Batch, Store, StoreError, names, prefilter::Prefilters};
 use crate::wire::{ContentDigest, KeyId, ProjectId, UtcTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Marker of the format this program reads and writes.
-pub const FORMAT: &str = "blindlink-store 1";
+pub const FORMAT: &str = "blindlink-store 2";
 
 /// Tells the time; injected, so that a test can live through years.
 pub type Clock = Arc<dyn Fn() -> UtcTime + Send + Sync>;
@@ -38,6 +39,7 @@ pub struct Vault {
     /// Held for reading while encodings are loaded, for writing while superseded ones are removed.
     pub(super) loading: RwLock<()>,
     pub(super) prefilters: Prefilters,
+    pub(super) keys: DataKeys,
 }
 
 /// A request that must be done once however often it is sent: the same key and content give the same
@@ -106,6 +108,7 @@ impl Vault {
             sealing: Mutex::new(()),
             loading: RwLock::new(()),
             prefilters: Prefilters::new()?,
+            keys: DataKeys::default(),
         };
         report.interrupted_runs = vault.interrupt_runs()?;
         report.swept = vault.sweep()?;
@@ -122,6 +125,12 @@ impl Vault {
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// The store below, to be shared with what writes beside the vault: the ledger, budgets.
+    #[must_use]
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// Whether the store answers.
@@ -189,12 +198,10 @@ impl Vault {
     }
 
     /// Remembers the result of a request in the transaction that does it.
-    pub(super) fn remember(
-        &self,
-        batch: &mut Batch,
-        once: Option<&Once>,
-        result: &str,
-    ) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn remember(&self, batch: &mut Batch, once: Option<&Once>, result: &str) -> Result<(), StoreError> {
         if let Some(once) = once {
             let record = OnceRecord { request: once.request, result: result.to_owned(), at: self.now() };
             let before = self.store.value(once.name.as_bytes())?;

@@ -90,6 +90,10 @@ slug!(
     PurposeCode, "a purpose code"
 );
 slug!(
+    /// On which lawful basis somebody asks (`public-task`); the project's agreement lists the allowed ones.
+    LawfulBasis, "a lawful basis"
+);
+slug!(
     /// An attribute of a person as evidence: `given`, `family`, `date`, `place` and so on.
     AttributeName, "an attribute name"
 );

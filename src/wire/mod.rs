@@ -25,8 +25,8 @@ pub use decision::{
 };
 pub use header::{EncodingHeader, FORMAT_VERSION};
 pub use ids::{
-    AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, KeyId, ProjectId,
-    PurposeCode, RecordRef, RunId, SchemaFingerprint, ViewName,
+    AgencyId, AttributeName, ContentDigest, DatasetId, Epoch, IdError, KeyCheckValue, KeyId, LawfulBasis,
+    ProjectId, PurposeCode, RecordRef, RunId, SchemaFingerprint, ViewName,
 };
 pub use layout::{Layout, LayoutError, Profile, Segment, TagBits, View};
 pub use payload::{Month, Payload, PayloadColumn, PayloadError, ShortText, Visibility};

@@ -22,6 +22,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
+/// Who acts in the tests.
+pub const USER: (&str, &str) = ("acting-user", "a.tester");
 pub const ARROW: &str = "application/vnd.apache.arrow.stream";
 
 /// An answer.
@@ -111,10 +113,10 @@ impl Centre {
         self.running.addr()
     }
     pub fn get(&self, key: &str, path: &str) -> Answer {
-        request(self.addr(), "GET", path, &[("authorization", &bearer(key))], b"")
+        request(self.addr(), "GET", path, &[("authorization", &bearer(key)), USER], b"")
     }
     pub fn send(&self, key: &str, method: &str, path: &str, body: &Value) -> Answer {
-        let headers = [("authorization", &*bearer(key)), ("content-type", "application/json")];
+        let headers = [("authorization", &*bearer(key)), ("content-type", "application/json"), USER];
         request(self.addr(), method, path, &headers, body.to_string().as_bytes())
     }
     pub fn send_once(&self, key: &str, path: &str, once: &str, body: &Value) -> Answer {
@@ -122,6 +124,7 @@ impl Centre {
             ("authorization", &*bearer(key)),
             ("content-type", "application/json"),
             ("idempotency-key", once),
+            USER,
         ];
         request(self.addr(), "POST", path, &headers, body.to_string().as_bytes())
     }
@@ -198,8 +201,25 @@ pub fn config() -> CentralConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         workers: 1,
         link_threads: 1,
+        secrets_dir: Some(secrets().to_owned()),
         ..Default::default()
     }
+}
+
+/// The secrets that all centres of the tests share, those of killed child processes too.
+pub fn secrets() -> &'static std::path::Path {
+    static FOLDER: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("secrets");
+        let config = CentralConfig { secrets_dir: Some(path.clone()), ..Default::default() };
+        blindlink::service::secrets::Secrets::open(&config, true).unwrap();
+        path
+    })
+}
+
+/// The root key of [`secrets`].
+pub fn root_key() -> blindlink::store::seal::RootKey {
+    blindlink::service::secrets::root_key(&config()).unwrap()
 }
 
 pub fn bearer(key: &str) -> String {

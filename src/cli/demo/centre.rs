@@ -129,7 +129,7 @@ impl Centre {
         };
         let created: KeyCreated = self.operator.post("/v1/keys", &create, None).map_err(client_failure)?;
         let token = ApiToken::parse(&created.token).or_exit(Exit::Internal)?;
-        let client = Client::new(self.address(), token, None).or_exit(Exit::Internal)?;
+        let client = Client::new(self.address(), token, None).or_exit(Exit::Internal)?.acting_for("demo");
         Ok(Party { agency: agency.clone(), client })
     }
 

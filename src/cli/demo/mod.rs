@@ -186,7 +186,13 @@ fn ask_once(members: &[Member], links: &[LinkRow], terminal: Terminal) -> Result
     };
     let Some((record, _)) = member.ids.iter().find(|(_, id)| **id == link.record_a) else { return Ok(()) };
     let purpose = centre::purpose()?;
-    let request = LookupRequest { record: *record, purpose: Some(purpose), case: None };
+    let request = LookupRequest {
+        record: *record,
+        purpose: Some(purpose),
+        case: None,
+        lawful_basis: None,
+        detriment_considered: None,
+    };
     let path = format!("/v1/projects/{}/lookups", centre::PROJECT);
     let answer: LookupAnswer = member.party.client.post(&path, &request, None).map_err(client_failure)?;
     terminal.line(format!("\nSomebody at {} asks about a record of their own:", link.agency_a))?;

@@ -2,7 +2,7 @@
 //!
 //! May see: the arena, the joins, the judge. Must not see: other pairs' verdicts.
 
-use super::{LinkOptions, RunError, Truncation, judge_for};
+use super::{Known, LinkOptions, RunError, Truncation, judge_for};
 use crate::linkage::arena::Dataset;
 use crate::linkage::blocks::{tagged_join, tagged_self_join};
 use crate::linkage::decide::{Judge, Verdict};
@@ -69,9 +69,10 @@ pub(super) fn dataset_pairs(datasets: &[Dataset], deduplicate: bool) -> Vec<(usi
     pairs
 }
 
-/// Finds and judges the candidates of every pair of datasets.
+/// Finds and judges the candidates of every pair of datasets that `may` be linked.
 pub(super) fn find(
     datasets: &[Dataset],
+    known: &Known,
     judge: &Judge,
     options: &LinkOptions,
     exec: Exec<'_>,
@@ -81,6 +82,9 @@ pub(super) fn find(
     let mut candidates = Candidates::default();
     for (left, right) in dataset_pairs(datasets, options.deduplicate) {
         let other = (left != right).then_some(&datasets[right]);
+        if !known.may_link(number(left), number(right)) {
+            continue;
+        }
         let edges = search.between(&datasets[left], other)?;
         candidates.pairs.push(PairEdges { agency_a: number(left), agency_b: number(right), edges });
     }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Known {
     same: BTreeSet<(RecordAt, RecordAt)>,
     apart: BTreeMap<RecordAt, BTreeSet<RecordAt>>,
+    unlinked: BTreeSet<(u16, u16)>,
 }
 
 impl Known {
@@ -28,7 +29,17 @@ impl Known {
         self.apart.entry(other).or_default().insert(one);
     }
 
-    /// Whether nothing is known.
+    /// Two datasets, by number, are never compared: not one of their records is a candidate of the other's.
+    pub fn unlinked(&mut self, one: u16, other: u16) {
+        self.unlinked.insert((one.min(other), one.max(other)));
+    }
+
+    /// Whether two datasets, by number, may be compared.
+    pub(super) fn may_link(&self, one: u16, other: u16) -> bool {
+        !self.unlinked.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// Whether nothing is known of records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.same.is_empty() && self.apart.is_empty()

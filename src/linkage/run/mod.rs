@@ -141,7 +141,7 @@ pub fn link(
     link_known(datasets, &Known::default(), decision, options, exec, control)
 }
 
-/// [`link`], obeying what people decided about pairs of records.
+/// [`link`], obeying what people decided about pairs of records and of datasets.
 ///
 /// # Errors
 /// As [`link`].
@@ -154,7 +154,7 @@ pub fn link_known(
     control: &Control,
 ) -> Result<Run, RunError> {
     let Some(judge) = judge_for(datasets, decision)? else { return Ok(Run::empty()) };
-    let candidates = candidates::find(datasets, &judge, options, exec, control)?;
+    let candidates = candidates::find(datasets, known, &judge, options, exec, control)?;
     settle::settle(datasets, &judge, candidates, known, options, (exec, control))
 }
 

@@ -16,7 +16,7 @@ pub(in crate::service) async fn list(state: State, request: HttpRequest, path: P
     let grant = for_party::<ReadLinks>(&state.vault, actor, &path)?;
     let page = page::<LinkCursor>(&request)?;
     let links =
-        blocking(move || answers::links(&state.vault, &grant, page.run.as_deref(), page.cursor, page.limit));
+        blocking(move || answers::links(&state, &grant, page.run.as_deref(), page.cursor, page.limit));
     answer(&request, 200, &links.await?)
 }
 
@@ -31,6 +31,6 @@ pub(in crate::service) async fn read(
         .1
         .parse()
         .map_err(|error: crate::wire::ReferenceError| ApiError::Malformed(error.to_string()))?;
-    let link = blocking(move || answers::link(&state.vault, &grant, reference)).await?;
+    let link = blocking(move || answers::link(&state, &grant, reference)).await?;
     answer(&request, 200, &link)
 }

@@ -2,10 +2,12 @@
 //! operation off the event loop, and writes the answer.
 
 pub(super) mod agencies;
+pub(super) mod alerts;
 pub(super) mod datasets;
 pub(super) mod events;
 pub(super) mod health;
 pub(super) mod keys;
+pub(super) mod ledger;
 pub(super) mod links;
 pub(super) mod lookups;
 pub(super) mod openapi;

@@ -2,9 +2,8 @@
 //!
 //! What is not written in it is not allowed. It is parsed once; an [`Agreement`] that exists is valid.
 
-use crate::ledger::Word;
 use crate::wire::messages::Line;
-use crate::wire::{AgencyId, ProjectId, PurposeCode, UtcTime, limits};
+use crate::wire::{AgencyId, LawfulBasis, ProjectId, PurposeCode, UtcTime, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,6 +14,16 @@ pub const AGREEMENT_FORMAT_VERSION: u32 = 1;
 /// Longest retention: from birth to the twenty-fifth birthday.
 pub const RETENTION_MONTHS_MAX: u16 = 300;
 const PURPOSES_MAX: usize = 64;
+/// Budgets of a trial.
+const TRIAL_BUDGETS: BudgetTerms = BudgetTerms {
+    user_day: 200,
+    agency_month: 10_000,
+    project: 100_000,
+    front_door_user_day: 1,
+    front_door_agency_day: 1,
+    front_door_agency_month: 1,
+    misses_user_day: 1,
+};
 
 /// A calendar day, UTC; as text `2026-03-01`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,7 +113,7 @@ pub struct PurposeTerms {
     pub title: Line,
     /// Lawful bases of which a request must name one; none need be named when empty.
     #[serde(default)]
-    pub lawful_bases: Vec<Word>,
+    pub lawful_bases: Vec<LawfulBasis>,
     /// What else a request must state.
     #[serde(default)]
     pub asks: Asks,
@@ -251,6 +260,49 @@ impl Agreement {
             (x == a && y == b) || (x == b && y == a)
         };
         self.0.pairs.iter().find(same).map(|pair| pair.answer)
+    }
+}
+
+impl Agreement {
+    /// What holds in a project for which nobody has proposed an agreement: a trial among `parties`, each pair
+    /// linked and answered in full, small budgets, no front door. It may have fewer than two parties.
+    #[must_use]
+    pub fn trial(
+        project: &ProjectId,
+        title: &Line,
+        purposes: &[PurposeCode],
+        parties: &[AgencyId],
+        [starts, ends]: [Day; 2],
+    ) -> Self {
+        let purpose = |code: &PurposeCode| PurposeTerms {
+            code: code.clone(),
+            title: title.clone(),
+            lawful_bases: Vec::new(),
+            asks: Asks::default(),
+            front_door: false,
+        };
+        let pairs = parties.iter().enumerate().flat_map(|(at, a)| {
+            let with =
+                |b: &AgencyId| PairTerms { between: [a.clone(), b.clone()], answer: AnswerLevel::Contact };
+            parties[at + 1..].iter().map(with)
+        });
+        Self(AgreementDocument {
+            format_version: AGREEMENT_FORMAT_VERSION,
+            project: project.clone(),
+            revision: 0,
+            title: title.clone(),
+            starts,
+            ends,
+            parties: parties.iter().map(|id| Party { agency: id.clone(), front_door: false }).collect(),
+            purposes: purposes.iter().map(purpose).collect(),
+            pairs: pairs.collect(),
+            retention_months: RETENTION_MONTHS_MAX,
+            suppress_below: 5,
+            budgets: TRIAL_BUDGETS,
+            second_look_every: 1,
+            exact_tokens: true,
+            standing: true,
+        })
     }
 }
 

@@ -1,9 +1,8 @@
 //! Decisions: agreement, request and today in; a proof of permission or the reason of refusal out.
 
 use super::{Agreement, AnswerLevel, Day};
-use crate::ledger::Word;
 use crate::wire::messages::CaseReference;
-use crate::wire::{AgencyId, ProjectId, PurposeCode};
+use crate::wire::{AgencyId, LawfulBasis, ProjectId, PurposeCode};
 use std::collections::BTreeMap;
 
 /// Whom a question is about.
@@ -27,7 +26,7 @@ pub struct LookupAsk<'a> {
     /// For which case.
     pub case: Option<&'a CaseReference>,
     /// On which lawful basis.
-    pub lawful_basis: Option<&'a Word>,
+    pub lawful_basis: Option<&'a LawfulBasis>,
     /// Whether detriment to the child was considered; absent when not stated.
     pub detriment_considered: Option<bool>,
 }
@@ -221,6 +220,15 @@ pub fn decide_submit(agreement: &Agreement, agency: &AgencyId, today: Day) -> Re
     Ok(AllowedSubmit { agency: party.agency.clone(), exact_tokens: agreement.terms().exact_tokens })
 }
 
+/// Whether an agency may read what follows from the agreement: its links, who asked about its records.
+///
+/// # Errors
+/// As [`decide_submit`].
+pub fn decide_read(agreement: &Agreement, agency: &AgencyId, today: Day) -> Result<(), Refusal> {
+    agreement.party(agency).ok_or(Refusal::NotAParty)?;
+    in_force(agreement, today)
+}
+
 fn in_force(agreement: &Agreement, today: Day) -> Result<(), Refusal> {
     let terms = agreement.terms();
     if today < terms.starts {
@@ -259,7 +267,7 @@ mod tests {
     fn decide(case: &Case) -> Result<AllowedLookup, Refusal> {
         let purpose: Option<PurposeCode> = (!case.purpose.is_empty()).then(|| case.purpose.parse().unwrap());
         let reference: CaseReference = "C-17".parse().unwrap();
-        let basis: Option<Word> = (!case.basis.is_empty()).then(|| case.basis.parse().unwrap());
+        let basis: Option<LawfulBasis> = (!case.basis.is_empty()).then(|| case.basis.parse().unwrap());
         let ask = LookupAsk {
             asker: &case.asker.parse().unwrap(),
             kind: case.kind,

@@ -15,5 +15,7 @@ pub use agreement::{
     Day, PairTerms, Party, PurposeTerms, RETENTION_MONTHS_MAX,
 };
 pub use approval::{APPROVAL_HOURS_MAX, Approval, ApprovalError, ApprovalState, Grant, Matter, Person, Step};
-pub use decide::{AllowedLookup, AllowedSubmit, AskKind, LookupAsk, Refusal, decide_lookup, decide_submit};
+pub use decide::{
+    AllowedLookup, AllowedSubmit, AskKind, LookupAsk, Refusal, decide_lookup, decide_read, decide_submit,
+};
 pub use widen::{Widening, widenings};

@@ -17,6 +17,8 @@ pub enum Role {
     Submitter,
     /// Reads its agency's links and asks about its agency's records.
     Requester,
+    /// Asks about somebody who is not on its agency's system (MASH).
+    FrontDoor,
     /// Judges uncertain links of its agency.
     Reviewer,
     /// Approves what needs two people; reads aggregates.
@@ -29,8 +31,15 @@ pub enum Role {
 
 impl Role {
     /// All roles, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Submitter, Self::Requester, Self::Reviewer, Self::Approver, Self::Auditor, Self::Operator];
+    pub const ALL: [Self; 7] = [
+        Self::Submitter,
+        Self::Requester,
+        Self::FrontDoor,
+        Self::Reviewer,
+        Self::Approver,
+        Self::Auditor,
+        Self::Operator,
+    ];
 
     /// The role's name as written in messages.
     #[must_use]
@@ -38,6 +47,7 @@ impl Role {
         match self {
             Self::Submitter => "submitter",
             Self::Requester => "requester",
+            Self::FrontDoor => "front_door",
             Self::Reviewer => "reviewer",
             Self::Approver => "approver",
             Self::Auditor => "auditor",
@@ -55,7 +65,7 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, String> {
         let role = Self::ALL.into_iter().find(|role| role.name() == text);
         role.ok_or_else(|| {
-            "a role is submitter, requester, reviewer, approver, auditor or operator".to_owned()
+            "a role is submitter, requester, front_door, reviewer, approver, auditor or operator".to_owned()
         })
     }
 }
@@ -247,7 +257,7 @@ pub struct ProjectCreate {
     pub key_check: Option<KeyCheckValue>,
     /// Purposes for which a party may ask; at least one.
     pub purposes: Vec<PurposeCode>,
-    /// When the agreement ends; open-ended when absent.
+    /// When the agreement ends; in a year when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<UtcTime>,
 }

@@ -4,7 +4,9 @@
 //! Never a score, never another agency's ref.
 
 use super::{CaseReference, ContactPoint, Line};
-use crate::wire::{AgencyId, Band, LinkReference, PurposeCode, Reason, RecordRef, RunId, UtcTime};
+use crate::wire::{
+    AgencyId, Band, LawfulBasis, LinkReference, PurposeCode, Reason, RecordRef, RunId, UtcTime,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -21,8 +23,9 @@ pub struct LinkMessage {
     pub band: Band,
     /// Why no surer.
     pub reasons: Vec<Reason>,
-    /// Whom to call.
-    pub contact: ContactPoint,
+    /// Whom to call; absent where the agreement gives the agency's name only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactPoint>,
     /// When the other agency's data was sealed.
     pub data_as_of: UtcTime,
 }
@@ -50,6 +53,41 @@ pub struct LookupRequest {
     /// For which case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseReference>,
+    /// On which lawful basis, where the agreement asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lawful_basis: Option<LawfulBasis>,
+    /// That detriment to the child was considered, where the agreement asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detriment_considered: Option<bool>,
+}
+
+/// Asks about many of my own records at once, for one purpose and case.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupBatchRequest {
+    /// My records, at most [`LOOKUPS_MAX`].
+    pub records: Vec<RecordRef>,
+    /// Why I ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<PurposeCode>,
+    /// For which case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseReference>,
+    /// On which lawful basis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lawful_basis: Option<LawfulBasis>,
+    /// That detriment to the child was considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detriment_considered: Option<bool>,
+}
+
+/// Records of one [`LookupBatchRequest`].
+pub const LOOKUPS_MAX: usize = 500;
+
+impl fmt::Debug for LookupBatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LookupBatchRequest({} records)", self.records.len())
+    }
 }
 
 impl fmt::Debug for LookupRequest {
@@ -81,8 +119,9 @@ pub struct AnswerMatch {
     pub band: Band,
     /// Why no surer.
     pub reasons: Vec<Reason>,
-    /// Whom to call.
-    pub contact: ContactPoint,
+    /// Whom to call; absent where the agreement gives the agency's name only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactPoint>,
     /// When that agency's data was sealed.
     pub data_as_of: UtcTime,
     /// What to quote on the phone.
@@ -94,7 +133,8 @@ pub struct AnswerMatch {
 pub struct LookupAnswer {
     /// In one word.
     pub answer: Answer,
-    /// The agencies behind it, surest first.
+    /// The agencies behind it, surest first; an agency that the agreement lets answer with yes or no alone is not
+    /// among them.
     pub matches: Vec<AnswerMatch>,
     /// How fresh every other party's data is, those without a match too.
     pub parties: Vec<PartyMessage>,
@@ -102,6 +142,58 @@ pub struct LookupAnswer {
     pub run: Option<RunId>,
     /// When the question was answered.
     pub at: UtcTime,
+}
+
+/// The answer about one record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordAnswer {
+    /// My record.
+    pub record: RecordRef,
+    /// In one word; absent for a record that is not among my current ones.
+    pub answer: Option<Answer>,
+    /// The agencies behind it, surest first.
+    pub matches: Vec<AnswerMatch>,
+}
+
+/// The answer to a [`LookupBatchRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupBatchAnswer {
+    /// One answer a record, in the order asked.
+    pub answers: Vec<RecordAnswer>,
+    /// How fresh every other party's data is.
+    pub parties: Vec<PartyMessage>,
+    /// The run the answers come from; none while nothing was linked yet.
+    pub run: Option<RunId>,
+    /// When the questions were answered.
+    pub at: UtcTime,
+}
+
+/// Somebody asked about one of my records and was told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedItem {
+    /// Entry of the project's ledger, to be quoted when asking back.
+    pub entry: u64,
+    /// When.
+    pub at: UtcTime,
+    /// My record.
+    pub record: RecordRef,
+    /// Who asked; absent where the agreement lets the two answer each other with yes or no alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agency: Option<AgencyId>,
+    /// Why.
+    pub purpose: PurposeCode,
+    /// How sure the link is that they were told of.
+    pub band: Band,
+}
+
+/// Who asked about my records, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedPage {
+    /// The questions.
+    pub asked: Vec<AskedItem>,
+    /// Pass as `cursor` for the next page; absent on the last.
+    pub next: Option<String>,
 }
 
 /// A party of the project.

@@ -14,8 +14,9 @@ pub use admin::{
     WhoAmI,
 };
 pub use answers::{
-    Answer, AnswerMatch, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapCell, OverlapTable,
-    PartyList, PartyMessage, PublishedCount,
+    Answer, AnswerMatch, AskedItem, AskedPage, LOOKUPS_MAX, LinkMessage, LinkPage, LookupAnswer,
+    LookupBatchAnswer, LookupBatchRequest, LookupRequest, OverlapCell, OverlapTable, PartyList, PartyMessage,
+    PublishedCount, RecordAnswer,
 };
 pub use datasets::{
     ChunkSpec, DatasetCreate, DatasetList, DatasetMessage, DatasetState, RunList, RunMessage, RunState,

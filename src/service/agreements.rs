@@ -1,0 +1,71 @@
+//! Which agreement holds in a project: the revision two people approved, or the trial's own until there is one.
+//!
+//! May see: store, policy. Must not see: agency. A revision is one value of the store; the ones before it stay.
+
+use super::error::ApiError;
+use super::policy::{Agreement, Day};
+use crate::store::{Batch, ProjectRecord, StoreError, Vault};
+use crate::wire::{AgencyId, ContentDigest, ProjectId};
+
+/// Bytes of an agreement's canonical JSON.
+pub const AGREEMENT_BYTES_MAX: usize = 48 << 10;
+
+fn name(project: &ProjectId) -> String {
+    format!("agreement/{project}")
+}
+fn past_name(project: &ProjectId, revision: u32) -> String {
+    format!("agreement-past/{project}/{revision:010}")
+}
+
+/// The revision in force; none while the project is a trial.
+///
+/// # Errors
+/// The store's.
+pub fn approved(vault: &Vault, project: &ProjectId) -> Result<Option<Agreement>, StoreError> {
+    let value = vault.store().value(name(project).as_bytes())?;
+    let read = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
+    value.map(read).transpose().map_err(|_| StoreError::Unreadable { entry: "agreement" })
+}
+
+/// What holds in `project`: the approved revision, or the trial among its parties.
+///
+/// # Errors
+/// The store's.
+pub fn current(vault: &Vault, project: &ProjectRecord) -> Result<Agreement, ApiError> {
+    if let Some(approved) = approved(vault, &project.id)? {
+        return Ok(approved);
+    }
+    let parties: Vec<AgencyId> = vault.parties(&project.id)?.into_iter().map(|party| party.id).collect();
+    let ends = project.ends.unwrap_or(project.created);
+    // Of the two ends the earlier counts: the project's own is checked to the millisecond.
+    let days = [Day::of(project.created).min(Day::of(ends)), Day::of(ends)];
+    Ok(Agreement::trial(&project.id, &project.title, &project.purposes, &parties, days))
+}
+
+/// The canonical JSON of an agreement, and its digest: what two people approve.
+///
+/// # Errors
+/// [`ApiError::Rule`] for one that is too long.
+pub fn canonical(agreement: &Agreement) -> Result<(Vec<u8>, ContentDigest), ApiError> {
+    let bytes = serde_json::to_vec(agreement).map_err(|error| ApiError::Internal(error.to_string()))?;
+    if bytes.len() > AGREEMENT_BYTES_MAX {
+        return Err(ApiError::Rule("an agreement has at most 48 KB: name fewer pairs or shorten its titles"));
+    }
+    let digest = ContentDigest::of(&bytes);
+    Ok((bytes, digest))
+}
+
+/// Adds to `batch` what puts a revision in force in the place of `before`.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn put(batch: &mut Batch, before: Option<&Agreement>, next: &Agreement) -> Result<(), ApiError> {
+    let project = &next.terms().project;
+    let old = before.map(canonical).transpose()?.map(|(bytes, _)| bytes);
+    let (bytes, _) = canonical(next)?;
+    batch
+        .expect(name(project), old)
+        .put(name(project), bytes.as_slice())
+        .put(past_name(project, next.terms().revision), bytes.as_slice());
+    Ok(())
+}

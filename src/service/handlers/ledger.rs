@@ -1,0 +1,223 @@
+//! The ledger: checkpoint, proofs, export, co-signatures, and who asked about my records.
+
+use super::Answered;
+use crate::ledger::{
+    Cosignature, EntryProof, ExportHeader, ExportWriter, LogSigner, ProofError, PublishedCheckpoint,
+    SignedCheckpoint, prove_consistency, prove_inclusion,
+};
+use crate::service::auth::{
+    Actor, ExportLedger, ReadAsked, ReadLedger, Witness, authenticate, for_party, project,
+};
+use crate::service::body::{answer, blocking, json, page};
+use crate::service::error::ApiError;
+use crate::service::lookups::feed_prefix;
+use crate::service::state::State;
+use crate::store::{LedgerLog, LogError};
+use crate::wire::messages::{AskedItem, AskedPage};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::{Bytes, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Entries written into an export at a time.
+const EXPORT_PAGE: usize = 200;
+
+pub(in crate::service) async fn checkpoint(
+    state: State,
+    request: HttpRequest,
+    path: Path<String>,
+) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = project::<ReadLedger>(&state.vault, actor, &path)?;
+    let published = blocking(move || {
+        let checkpoint = state.ledgers.checkpoint(&grant.project().id, &state.secrets, state.vault.now())?;
+        Ok(PublishedCheckpoint { key: state.secrets.signer.public(), checkpoint })
+    });
+    answer(&request, 200, &published.await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InclusionQuery {
+    entry: u64,
+}
+
+/// An agency proves its own entries only; another's is not found, as one that does not exist.
+pub(in crate::service) async fn inclusion(
+    state: State,
+    request: HttpRequest,
+    path: Path<String>,
+) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = project::<ReadLedger>(&state.vault, actor, &path)?;
+    let wrong = |_| ApiError::Malformed("the query is entry=NUMBER, counted from 0".to_owned());
+    let index = Query::<InclusionQuery>::from_query(request.query_string()).map_err(wrong)?.entry;
+    let proof = blocking(move || {
+        let log = state.ledgers.log(&grant.project().id)?;
+        let checkpoint = state.ledgers.checkpoint(&grant.project().id, &state.secrets, state.vault.now())?;
+        let entry = log.entries(index, 1)?.pop().ok_or(ApiError::NotFound)?;
+        if grant.actor().agency().is_some_and(|own| entry.agency.as_ref() != Some(own)) {
+            return Err(ApiError::NotFound);
+        }
+        let inclusion = prove_inclusion(&*log, index, checkpoint.checkpoint.size).map_err(proof_error)?;
+        Ok(EntryProof { entry, inclusion, checkpoint })
+    });
+    answer(&request, 200, &proof.await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsistencyQuery {
+    old: u64,
+    new: u64,
+}
+
+pub(in crate::service) async fn consistency(
+    state: State,
+    request: HttpRequest,
+    path: Path<String>,
+) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = project::<ReadLedger>(&state.vault, actor, &path)?;
+    let wrong = |_| ApiError::Malformed("the query is old=ENTRIES&new=ENTRIES".to_owned());
+    let asked = Query::<ConsistencyQuery>::from_query(request.query_string()).map_err(wrong)?.into_inner();
+    let proof = blocking(move || {
+        let log = state.ledgers.log(&grant.project().id)?;
+        if asked.new > log.size() {
+            return Err(ApiError::NotFound);
+        }
+        prove_consistency(&*log, asked.old, asked.new).map_err(proof_error)
+    });
+    answer(&request, 200, &proof.await?)
+}
+
+fn proof_error(error: ProofError) -> ApiError {
+    match error {
+        ProofError::Beyond { .. } => ApiError::NotFound,
+        other => LogError::from(other).into(),
+    }
+}
+
+/// Takes a co-signature of the checkpoint of its size. Whoever reads it verifies it with the witness's own key.
+pub(in crate::service) async fn cosign(
+    state: State,
+    request: HttpRequest,
+    path: Path<(String, u64)>,
+    payload: Payload,
+) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = for_party::<Witness>(&state.vault, actor, &path.0)?;
+    let cosignature: Cosignature = json(&request, payload).await?;
+    let size = path.1;
+    let kept = blocking(move || {
+        if cosignature.witness != *grant.agency() {
+            return Err(ApiError::Rule("a co-signature names the agency of the key that sends it"));
+        }
+        let log = state.ledgers.log(&grant.project().id)?;
+        let found = log.kept(size)?.filter(|kept| kept.checkpoint.size == size);
+        let mut kept: SignedCheckpoint = found.ok_or(ApiError::NotFound)?;
+        kept.cosignatures.retain(|other| other.witness != cosignature.witness);
+        kept.cosignatures.push(cosignature);
+        log.keep(&kept)?;
+        Ok(PublishedCheckpoint { key: state.secrets.signer.public(), checkpoint: kept })
+    });
+    answer(&request, 200, &kept.await?)
+}
+
+pub(in crate::service) async fn export(state: State, request: HttpRequest, path: Path<String>) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = project::<ExportLedger>(&state.vault, actor, &path)?;
+    let body = blocking(move || {
+        let id = &grant.project().id;
+        state.vault.record(grant.actor().event("ledger_exported").project(id))?;
+        let checkpoint = state.ledgers.checkpoint(id, &state.secrets, state.vault.now())?;
+        Export::new(state.clone(), state.ledgers.log(id)?, checkpoint, grant.actor())
+    });
+    let body = body.await?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .insert_header(("cache-control", "no-store"))
+        .body(body))
+}
+
+/// An export on its way: a page of entries at a time, so that a ledger of any length fits.
+struct Export {
+    state: State,
+    log: Arc<LedgerLog>,
+    checkpoint: SignedCheckpoint,
+    writer: Option<ExportWriter>,
+    first: Option<String>,
+    next: u64,
+}
+
+impl Export {
+    fn new(
+        state: State,
+        log: Arc<LedgerLog>,
+        checkpoint: SignedCheckpoint,
+        reader: &Actor,
+    ) -> Result<Self, ApiError> {
+        let size = checkpoint.checkpoint.size;
+        let header = ExportHeader::new(log.name().clone(), size, reader.agency().cloned());
+        let (writer, first) = ExportWriter::new(header).map_err(LogError::from)?;
+        Ok(Self { state, log, checkpoint, writer: Some(writer), first: Some(first), next: 0 })
+    }
+
+    fn page(&mut self) -> Result<Option<Bytes>, LogError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first.into()));
+        }
+        let Some(mut writer) = self.writer.take() else { return Ok(None) };
+        let left = self.checkpoint.checkpoint.size - self.next;
+        if left == 0 {
+            let signer: &LogSigner = &self.state.secrets.signer;
+            return Ok(Some(writer.finish(self.checkpoint.clone(), signer)?.into()));
+        }
+        let limit = usize::try_from(left).unwrap_or(EXPORT_PAGE).min(EXPORT_PAGE);
+        let entries = self.log.entries(self.next, limit)?;
+        if entries.is_empty() {
+            return Err(LogError::Damaged { index: self.next });
+        }
+        self.next += entries.len() as u64;
+        let lines: Result<String, _> = entries.into_iter().map(|entry| writer.entry(entry)).collect();
+        self.writer = Some(writer);
+        Ok(Some(lines?.into()))
+    }
+}
+
+impl MessageBody for Export {
+    type Error = LogError;
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, LogError>>> {
+        let page = self.get_mut().page();
+        if let Err(error) = &page {
+            tracing::error!(%error, "a ledger export broke off");
+        }
+        Poll::Ready(page.transpose())
+    }
+}
+
+/// Who asked about the records of the key's agency, oldest first.
+pub(in crate::service) async fn asked(state: State, request: HttpRequest, path: Path<String>) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = for_party::<ReadAsked>(&state.vault, actor, &path)?;
+    let page = page::<crate::wire::DatasetId>(&request)?;
+    let list = blocking(move || {
+        let prefix = feed_prefix(&grant.project().id, grant.agency());
+        let after = page.cursor.map(|cursor| format!("{prefix}{cursor}"));
+        let pairs =
+            state.vault.store().scan(prefix.as_bytes(), after.as_deref().map(str::as_bytes), page.limit)?;
+        let next = (pairs.len() == page.limit).then(|| pairs.last()).flatten();
+        let next = next.map(|(key, _)| String::from_utf8_lossy(&key[prefix.len()..]).into_owned());
+        let read = |(_, line): &(Vec<u8>, Vec<u8>)| serde_json::from_slice::<AskedItem>(line);
+        let asked = pairs.iter().map(read).collect::<Result<_, _>>();
+        let asked = asked.map_err(|error| ApiError::Internal(format!("a line of a feed: {error}")))?;
+        Ok(AskedPage { asked, next })
+    });
+    answer(&request, 200, &list.await?)
+}

@@ -145,6 +145,14 @@ impl Client {
         self.json(&Method::GET, path, Vec::new(), &[])
     }
 
+    /// `GET path`, the answer as it comes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get_bytes(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        self.send(&Method::GET, path, &[], &[])
+    }
+
     /// `POST path` with a JSON body. `once` makes a repeated request the same request.
     ///
     /// # Errors

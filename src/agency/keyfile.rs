@@ -194,7 +194,11 @@ fn check_owner_and_mode(_: &Path, _: &std::fs::Metadata) -> Result<(), KeyFileEr
     Ok(())
 }
 
-fn write_private_new(path: &Path, text: &str) -> Result<(), KeyFileError> {
+/// Writes a new secret, mode 0600, whole or not at all.
+///
+/// # Errors
+/// [`KeyFileError::Exists`] or what the file system said.
+pub fn write_private_new(path: &Path, text: &str) -> Result<(), KeyFileError> {
     let io = |source| KeyFileError::Io { path: shown(path), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made 0600 by tempfile; renamed only if nothing stands at the name.

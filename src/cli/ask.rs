@@ -14,7 +14,7 @@ use crate::wire::{Band, LawfulBasis, PurposeCode, Reason, RecordRef};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where to ask from.
@@ -25,10 +25,13 @@ pub(crate) struct FromArgs {
     workspace: PathBuf,
 }
 
-fn opened(folder: &Path) -> Result<(Workspace, Client), Failure> {
-    let workspace = Workspace::open(folder).or_exit(Exit::BadInput)?;
-    let client = client(&workspace)?;
-    Ok((workspace, client))
+impl FromArgs {
+    /// The workspace and a client of its centre.
+    pub(super) fn opened(&self) -> Result<(Workspace, Client), Failure> {
+        let workspace = Workspace::open(&self.workspace).or_exit(Exit::BadInput)?;
+        let client = client(&workspace)?;
+        Ok((workspace, client))
+    }
 }
 
 /// Starts a linkage of all current datasets of the project and waits for it.
@@ -42,7 +45,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(args: &RunArgs, terminal: Terminal) -> Outcome {
-    let (workspace, client) = opened(&args.from.workspace)?;
+    let (workspace, client) = args.from.opened()?;
     let project = workspace.config.project.as_str();
     let ended = start_run(&client, project, !args.no_wait, terminal)?;
     if terminal.json {
@@ -103,7 +106,7 @@ struct OwnLink {
 }
 
 pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
-    let (workspace, client) = opened(&args.from.workspace)?;
+    let (workspace, client) = args.from.opened()?;
     let ids = workspace.local_ids().or_exit(Exit::BadInput)?;
     let links = all_links(&client, workspace.config.project.as_str())?;
     let links: Vec<OwnLink> = links.into_iter().map(|link| own(link, &ids)).collect();
@@ -208,7 +211,7 @@ pub(crate) struct LookupArgs {
 }
 
 pub(crate) fn lookup(args: &LookupArgs, terminal: Terminal) -> Outcome {
-    let (workspace, client) = opened(&args.from.workspace)?;
+    let (workspace, client) = args.from.opened()?;
     let config = &workspace.config;
     let own = AgencyKey::read(&config.agency_key).map_err(super::keygen::key_failure)?;
     let record = own.refs(&config.agency, &config.project).record_ref(&args.record);
@@ -271,7 +274,7 @@ pub(crate) struct OverlapArgs {
 }
 
 pub(crate) fn overlap(args: &OverlapArgs, terminal: Terminal) -> Outcome {
-    let (workspace, client) = opened(&args.from.workspace)?;
+    let (workspace, client) = args.from.opened()?;
     let path = format!("/v1/projects/{}/overlap", workspace.config.project);
     let found: OverlapTable = client.get(&path).map_err(client_failure)?;
     if terminal.json {

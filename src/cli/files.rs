@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-#[cfg(any(feature = "agency", feature = "central"))]
 /// Reads a text file of at most `bytes_max` bytes.
 pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
     let doing = || format!("reading {}", path.display());

@@ -26,6 +26,7 @@ mod files;
 mod generate;
 #[cfg(feature = "agency")]
 mod keygen;
+mod ledger;
 #[cfg(feature = "agency")]
 mod legacy;
 #[cfg(feature = "agency")]
@@ -37,6 +38,8 @@ mod serve;
 #[cfg(feature = "central")]
 mod store;
 mod term;
+#[cfg(feature = "agency")]
+mod watch;
 #[cfg(feature = "agency")]
 mod workspace;
 
@@ -97,6 +100,7 @@ enum Command {
     Lookup(ask::LookupArgs),
     #[cfg(feature = "agency")]
     Overlap(ask::OverlapArgs),
+    Ledger(ledger::LedgerArgs),
     #[cfg(feature = "central")]
     Store(store::StoreArgs),
 }
@@ -170,6 +174,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Lookup(args) => ask::lookup(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Overlap(args) => ask::overlap(&args, terminal),
+        Command::Ledger(args) => ledger::ledger(&args, terminal),
         #[cfg(feature = "central")]
         Command::Store(args) => store::store(&args, terminal),
     }

@@ -2,14 +2,14 @@
 //!
 //! May see: store, policy, ledger's words. Must not see: agency, encodings. [`charge`] adds the counters to a
 //! batch, so that budget and ledger entry stand or fall in one transaction; [`consume`] is the same alone.
-//! Front-door questions that find nobody, or almost somebody, stop their user ([`note_outcome`]); decoys
-//! raise an alert when touched ([`watch_decoys`]). User ids are asserted by the agency and can be invented,
+//! Front-door questions that find nobody, or almost somebody, stop their user ([`note_outcome`]). User ids are asserted by the agency and can be invented,
 //! so every user's budget stands inside its agency's.
 
+use super::alerts::{AlertKind, raise};
 use crate::ledger::Actor;
 use crate::service::policy::{AllowedLookup, AskKind, BudgetTerms, Day};
-use crate::store::{Batch, Store, StoreError};
-use crate::wire::{AgencyId, ContentDigest, ProjectId, RecordRef, UtcTime};
+use crate::store::{Batch, LogError, Store, StoreError};
+use crate::wire::{ContentDigest, ProjectId, UtcTime};
 use serde::{Deserialize, Serialize};
 
 /// Tries against other requests that touch the same counter; each failure means another one went through.
@@ -36,7 +36,7 @@ pub enum BudgetScope {
 }
 
 impl BudgetScope {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::UserDay => "user-day",
             Self::AgencyMonth => "agency-month",
@@ -66,6 +66,9 @@ pub enum BudgetError {
     /// The store failed: nothing is answered.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The question could not be written down together with its charge: nothing is answered.
+    #[error(transparent)]
+    Ledger(#[from] LogError),
 }
 
 /// Who asks how much. The permission comes from [`crate::service::policy::decide_lookup`].
@@ -201,152 +204,6 @@ pub fn note_outcome(
     Ok(stopped)
 }
 
-/// What an operator or data-protection officer is told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertKind {
-    /// Somebody asked beyond a budget.
-    BudgetSpent(BudgetScope),
-    /// A front-door user found nobody too often.
-    ManyMisses,
-    /// A decoy was asked for or answered.
-    Decoy,
-    /// Somebody used break-glass.
-    BreakGlass,
-}
-
-impl AlertKind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::BudgetSpent(scope) => scope.name(),
-            Self::ManyMisses => "many-misses",
-            Self::Decoy => "decoy",
-            Self::BreakGlass => "break-glass",
-        }
-    }
-}
-
-/// An alert: one per kind, user and day, with how often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Alert {
-    /// What happened.
-    pub kind: AlertKind,
-    /// In which project.
-    pub project: ProjectId,
-    /// By which agency.
-    pub agency: AgencyId,
-    /// By which user.
-    pub actor: Actor,
-    /// First time that day.
-    pub first: UtcTime,
-    /// Last time that day.
-    pub last: UtcTime,
-    /// How often.
-    pub count: u64,
-}
-
-/// Writes an alert, or counts it up, and returns once it is on disk.
-///
-/// # Errors
-/// [`BudgetError::Store`], [`BudgetError::Damaged`].
-pub fn raise(store: &dyn Store, kind: &AlertKind, asking: &Asking<'_>) -> Result<(), BudgetError> {
-    let (project, agency) = (asking.allowed.project(), asking.allowed.asker());
-    let (day, actor) = (Day::of(asking.at), asking.actor);
-    let key = format!("alert/{day}/{project}/{}/{agency}/{}", kind.name(), actor.as_str());
-    retry(store, |batch| {
-        let old = store.value(key.as_bytes())?;
-        let mut alert = match &old {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)?,
-            None => Alert {
-                kind: *kind,
-                project: project.clone(),
-                agency: agency.clone(),
-                actor: actor.clone(),
-                first: asking.at,
-                last: asking.at,
-                count: 0,
-            },
-        };
-        alert.count += 1;
-        alert.last = alert.last.max(asking.at);
-        let bytes = serde_json::to_vec(&alert).map_err(|_| BudgetError::Damaged)?;
-        batch.expect(key.as_str(), old).put(key.as_str(), bytes);
-        Ok(())
-    })
-}
-
-/// Up to `limit` alerts of `day`, or of all days from the oldest on.
-///
-/// # Errors
-/// [`BudgetError::Store`], [`BudgetError::Damaged`].
-pub fn alerts(store: &dyn Store, day: Option<Day>, limit: usize) -> Result<Vec<Alert>, BudgetError> {
-    let prefix = day.map_or_else(|| "alert/".to_owned(), |day| format!("alert/{day}/"));
-    let pairs = store.scan(prefix.as_bytes(), None, limit)?;
-    pairs.iter().map(|(_, bytes)| serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)).collect()
-}
-
-/// Up to `limit` alerts, newest day first.
-///
-/// # Errors
-/// [`BudgetError::Store`], [`BudgetError::Damaged`].
-pub fn latest_alerts(store: &dyn Store, limit: usize) -> Result<Vec<Alert>, BudgetError> {
-    let (mut found, mut below) = (Vec::new(), b"alert/\xff".to_vec());
-    while found.len() < limit {
-        let Some((mut key, bytes)) = store.last_at_or_before(b"alert/", &below)? else { break };
-        found.push(serde_json::from_slice(&bytes).map_err(|_| BudgetError::Damaged)?);
-        // The greatest key below this one: keys are ASCII, so nothing of theirs sorts at or above 0xff.
-        if let Some(last) = key.last_mut() {
-            *last -= 1;
-        }
-        key.push(0xff);
-        below = key;
-    }
-    Ok(found)
-}
-
-/// Marks a record as a decoy: a child who does not exist, planted in an agency's dataset.
-pub fn plant_decoy(batch: &mut Batch, project: &ProjectId, agency: &AgencyId, record: &RecordRef) {
-    batch.put(decoy_key(project, agency, record), []);
-}
-
-/// Whether a record is a decoy.
-///
-/// # Errors
-/// [`BudgetError::Store`].
-pub fn is_decoy(
-    store: &dyn Store,
-    project: &ProjectId,
-    agency: &AgencyId,
-    record: &RecordRef,
-) -> Result<bool, BudgetError> {
-    Ok(store.value(decoy_key(project, agency, record).as_bytes())?.is_some())
-}
-
-/// Raises an alert if a question touched a decoy: asked for one, or was answered with one. The answer stays
-/// as it is, so that whoever asks notices nothing.
-///
-/// # Errors
-/// [`BudgetError::Store`], [`BudgetError::Damaged`].
-pub fn watch_decoys<'r>(
-    store: &dyn Store,
-    asking: &Asking<'_>,
-    touched: impl IntoIterator<Item = (&'r AgencyId, &'r RecordRef)>,
-) -> Result<bool, BudgetError> {
-    let mut found = false;
-    for (agency, record) in touched {
-        found |= is_decoy(store, asking.allowed.project(), agency, record)?;
-    }
-    if found {
-        raise(store, &AlertKind::Decoy, asking)?;
-    }
-    Ok(found)
-}
-
-fn decoy_key(project: &ProjectId, agency: &AgencyId, record: &RecordRef) -> String {
-    format!("decoy/{project}/{agency}/{record}")
-}
-
 /// Whether a second person looks at this front-door question: one in `every`, by a secret of the centre, so
 /// that nobody can tell beforehand. `request` is the digest that stands in the ledger.
 #[must_use]
@@ -386,7 +243,7 @@ fn read(store: &dyn Store, key: &str) -> Result<(Option<Vec<u8>>, u64), BudgetEr
     Ok((old, count))
 }
 
-fn retry(
+pub(super) fn retry(
     store: &dyn Store,
     mut fill: impl FnMut(&mut Batch) -> Result<(), BudgetError>,
 ) -> Result<(), BudgetError> {
@@ -404,9 +261,11 @@ fn retry(
 
 #[cfg(test)]
 mod tests {
+    use super::super::alerts::{alerts, latest_alerts, plant_decoy, watch_decoys};
     use super::*;
     use crate::service::policy::{Agreement, LookupAsk, decide_lookup};
     use crate::store::{Fault, MemoryStore};
+    use crate::wire::RecordRef;
 
     fn agreement() -> Agreement {
         toml::from_str(include_str!("../../testdata/agreements/mash.toml")).unwrap()

@@ -108,6 +108,7 @@ impl From<BudgetError> for ApiError {
     fn from(error: BudgetError) -> Self {
         match error {
             BudgetError::Store(error) => error.into(),
+            BudgetError::Ledger(error) => error.into(),
             BudgetError::Spent { .. } => Self::BudgetSpent(error.to_string()),
             BudgetError::Damaged => Self::Internal(error.to_string()),
         }

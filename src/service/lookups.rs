@@ -5,9 +5,10 @@
 //! answer. Never a score, never another agency's ref; of another agency only what the pair agreed on.
 
 use super::agreements;
+use super::alerts::{self, AlertKind};
 use super::answers::{in_force, parties_by_id, party_messages};
 use super::auth::{AgencyGrant, Ask, Permission};
-use super::budgets::{self, AlertKind, Asking, BudgetError};
+use super::budgets::{self, Asking, BudgetError};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{AllowedLookup, AnswerLevel, AskKind, BudgetTerms, Day, LookupAsk, decide_lookup};
@@ -142,7 +143,7 @@ pub(super) fn ask<'g, P: Permission>(
     match centre.ledgers.log(&project.id)?.record(&entry, charge) {
         Ok(_) => {}
         Err(BudgetError::Spent { scope, limit }) => {
-            budgets::raise(vault.store(), &AlertKind::BudgetSpent(scope), &asked.asking())?;
+            alerts::raise(vault.store(), &AlertKind::BudgetSpent(scope), &asked.asking())?;
             return Err(BudgetError::Spent { scope, limit }.into());
         }
         Err(error) => return Err(error.into()),
@@ -177,7 +178,7 @@ impl Asked<'_> {
     pub(super) fn close(&self, centre: &Centre, seen: &[Seen]) -> Result<(), ApiError> {
         let store = centre.vault.store();
         let told = seen.iter().flat_map(|seen| &seen.told).map(|told| (&told.agency, &told.record));
-        budgets::watch_decoys(store, &self.asking(), told)?;
+        alerts::watch_decoys(store, &self.asking(), told)?;
         let at = centre.vault.now();
         let entries =
             seen.iter().map(|seen| self.said("lookup_answered", self.question, seen.class()).entry(at));
@@ -230,8 +231,8 @@ impl<'c> View<'c> {
         seen.known = vault.is_current_record(&project.id, project.epoch, agency, record)?;
         let (true, Some(run)) = (seen.known, &self.run) else { return Ok(seen) };
         // Whoever asks for a decoy of its own is noticed as well.
-        if budgets::is_decoy(vault.store(), &project.id, agency, record)? {
-            budgets::raise(vault.store(), &AlertKind::Decoy, &asked.asking())?;
+        if alerts::is_decoy(vault.store(), &project.id, agency, record)? {
+            alerts::raise(vault.store(), &AlertKind::Decoy, &asked.asking())?;
         }
         for link in vault.links_of(&run.id, agency, record)? {
             self.add(asked, run, &link, &mut seen)?;

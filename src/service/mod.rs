@@ -10,6 +10,7 @@
 //! [`suppress`], and when a record ends in [`rights`].
 
 pub mod agreements;
+pub mod alerts;
 pub mod answers;
 pub mod auth;
 mod body;

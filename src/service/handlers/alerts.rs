@@ -1,9 +1,9 @@
 //! Alerts, for those who watch over the centre; and the decoys that raise them.
 
 use super::Answered;
+use crate::service::alerts::{Alert, latest_alerts, plant_decoy};
 use crate::service::auth::{ReadAlerts, Supervise, authenticate, centre, for_party};
 use crate::service::body::{answer, blocking, json, page};
-use crate::service::budgets::{Alert, latest_alerts, plant_decoy};
 use crate::service::error::ApiError;
 use crate::service::state::State;
 use crate::store::Batch;

@@ -1,0 +1,157 @@
+//! Alerts: what those who watch over the centre are told of; and the decoys that raise them.
+//!
+//! May see: store, budgets. Must not see: agency, encodings. There is one alert per kind, user and day, with how often
+//! it happened. Whoever touches a decoy is answered as before and so notices nothing.
+
+use super::budgets::{Asking, BudgetError, BudgetScope, retry};
+use super::policy::Day;
+use crate::ledger::Actor;
+use crate::store::{Batch, Store};
+use crate::wire::{AgencyId, ProjectId, RecordRef, UtcTime};
+use serde::{Deserialize, Serialize};
+
+/// What an operator or data-protection officer is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// Somebody asked beyond a budget.
+    BudgetSpent(BudgetScope),
+    /// A front-door user found nobody too often.
+    ManyMisses,
+    /// A decoy was asked for or answered.
+    Decoy,
+    /// Somebody used break-glass.
+    BreakGlass,
+}
+
+impl AlertKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::BudgetSpent(scope) => scope.name(),
+            Self::ManyMisses => "many-misses",
+            Self::Decoy => "decoy",
+            Self::BreakGlass => "break-glass",
+        }
+    }
+}
+
+/// An alert: one per kind, user and day, with how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// What happened.
+    pub kind: AlertKind,
+    /// In which project.
+    pub project: ProjectId,
+    /// By which agency.
+    pub agency: AgencyId,
+    /// By which user.
+    pub actor: Actor,
+    /// First time that day.
+    pub first: UtcTime,
+    /// Last time that day.
+    pub last: UtcTime,
+    /// How often.
+    pub count: u64,
+}
+
+/// Writes an alert, or counts it up, and returns once it is on disk.
+///
+/// # Errors
+/// [`BudgetError::Store`], [`BudgetError::Damaged`].
+pub fn raise(store: &dyn Store, kind: &AlertKind, asking: &Asking<'_>) -> Result<(), BudgetError> {
+    let (project, agency) = (asking.allowed.project(), asking.allowed.asker());
+    let (day, actor) = (Day::of(asking.at), asking.actor);
+    let key = format!("alert/{day}/{project}/{}/{agency}/{}", kind.name(), actor.as_str());
+    retry(store, |batch| {
+        let old = store.value(key.as_bytes())?;
+        let mut alert = match &old {
+            Some(bytes) => serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)?,
+            None => Alert {
+                kind: *kind,
+                project: project.clone(),
+                agency: agency.clone(),
+                actor: actor.clone(),
+                first: asking.at,
+                last: asking.at,
+                count: 0,
+            },
+        };
+        alert.count += 1;
+        alert.last = alert.last.max(asking.at);
+        let bytes = serde_json::to_vec(&alert).map_err(|_| BudgetError::Damaged)?;
+        batch.expect(key.as_str(), old).put(key.as_str(), bytes);
+        Ok(())
+    })
+}
+
+/// Up to `limit` alerts of `day`, or of all days from the oldest on.
+///
+/// # Errors
+/// [`BudgetError::Store`], [`BudgetError::Damaged`].
+pub fn alerts(store: &dyn Store, day: Option<Day>, limit: usize) -> Result<Vec<Alert>, BudgetError> {
+    let prefix = day.map_or_else(|| "alert/".to_owned(), |day| format!("alert/{day}/"));
+    let pairs = store.scan(prefix.as_bytes(), None, limit)?;
+    pairs.iter().map(|(_, bytes)| serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)).collect()
+}
+
+/// Up to `limit` alerts, newest day first.
+///
+/// # Errors
+/// [`BudgetError::Store`], [`BudgetError::Damaged`].
+pub fn latest_alerts(store: &dyn Store, limit: usize) -> Result<Vec<Alert>, BudgetError> {
+    let (mut found, mut below) = (Vec::new(), b"alert/\xff".to_vec());
+    while found.len() < limit {
+        let Some((mut key, bytes)) = store.last_at_or_before(b"alert/", &below)? else { break };
+        found.push(serde_json::from_slice(&bytes).map_err(|_| BudgetError::Damaged)?);
+        // The greatest key below this one: keys are ASCII, so nothing of theirs sorts at or above 0xff.
+        if let Some(last) = key.last_mut() {
+            *last -= 1;
+        }
+        key.push(0xff);
+        below = key;
+    }
+    Ok(found)
+}
+
+/// Marks a record as a decoy: a child who does not exist, planted in an agency's dataset.
+pub fn plant_decoy(batch: &mut Batch, project: &ProjectId, agency: &AgencyId, record: &RecordRef) {
+    batch.put(decoy_key(project, agency, record), []);
+}
+
+/// Whether a record is a decoy.
+///
+/// # Errors
+/// [`BudgetError::Store`].
+pub fn is_decoy(
+    store: &dyn Store,
+    project: &ProjectId,
+    agency: &AgencyId,
+    record: &RecordRef,
+) -> Result<bool, BudgetError> {
+    Ok(store.value(decoy_key(project, agency, record).as_bytes())?.is_some())
+}
+
+/// Raises an alert if a question touched a decoy: asked for one, or was answered with one. The answer stays
+/// as it is, so that whoever asks notices nothing.
+///
+/// # Errors
+/// [`BudgetError::Store`], [`BudgetError::Damaged`].
+pub fn watch_decoys<'r>(
+    store: &dyn Store,
+    asking: &Asking<'_>,
+    touched: impl IntoIterator<Item = (&'r AgencyId, &'r RecordRef)>,
+) -> Result<bool, BudgetError> {
+    let mut found = false;
+    for (agency, record) in touched {
+        found |= is_decoy(store, asking.allowed.project(), agency, record)?;
+    }
+    if found {
+        raise(store, &AlertKind::Decoy, asking)?;
+    }
+    Ok(found)
+}
+
+fn decoy_key(project: &ProjectId, agency: &AgencyId, record: &RecordRef) -> String {
+    format!("decoy/{project}/{agency}/{record}")
+}

@@ -227,8 +227,8 @@ impl<'c> View<'c> {
 
     fn seen(&self, asked: &Asked<'_>, record: &RecordRef) -> Result<Seen, ApiError> {
         let (vault, project, agency) = (self.vault, self.project, asked.agency);
-        let mut seen = Seen::default();
-        seen.known = vault.is_current_record(&project.id, project.epoch, agency, record)?;
+        let known = vault.is_current_record(&project.id, project.epoch, agency, record)?;
+        let mut seen = Seen { known, ..Seen::default() };
         let (true, Some(run)) = (seen.known, &self.run) else { return Ok(seen) };
         // Whoever asks for a decoy of its own is noticed as well.
         if alerts::is_decoy(vault.store(), &project.id, agency, record)? {

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 /// Bytes of an answer that are read at most.
@@ -40,9 +41,9 @@ pub enum ClientError {
         /// What was wrong with the answer.
         what: &'static str,
     },
-    /// The certificate authority could not be read.
-    #[error("the certificate authority is not a PEM certificate")]
-    Certificate,
+    /// A certificate or its key could not be read.
+    #[error("{0} is not in PEM form, or cannot be read")]
+    Certificate(&'static str),
     /// The API key is not of the form `id.secret`.
     #[error("the API key is not of the form id.secret: take the line that was printed when it was issued")]
     Token,
@@ -84,6 +85,45 @@ impl fmt::Debug for ApiToken {
     }
 }
 
+/// What a connection trusts and shows; paths of PEM files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientTls {
+    /// Certificates to trust for the centre, instead of the public authorities.
+    pub authority: Option<PathBuf>,
+    /// The agency's own certificate and its key, where the centre binds keys to it.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl ClientTls {
+    fn config(&self) -> Result<TlsConfig, ClientError> {
+        let mut config = TlsConfig::builder();
+        if let Some(path) = &self.authority {
+            let roots = certificates(path).ok_or(ClientError::Certificate("the certificate authority"))?;
+            config = config.root_certs(RootCerts::new_with_certs(&roots));
+        }
+        if let Some((certificate, key)) = &self.identity {
+            let chain = certificates(certificate).ok_or(ClientError::Certificate("client_certificate"))?;
+            let wrong = ClientError::Certificate("client_key");
+            let Ok(pem) = std::fs::read(key).map(Zeroizing::new) else { return Err(wrong) };
+            let key = PrivateKey::from_pem(&pem).map_err(|_| wrong)?;
+            config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+        }
+        Ok(config.build())
+    }
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(path: &Path) -> Option<Vec<Certificate<'static>>> {
+    let pem = std::fs::read(path).ok()?;
+    let mut found = Vec::new();
+    for item in ureq::tls::parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.ok()? {
+            found.push(certificate);
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
 /// A connection to one centre with one API key.
 #[derive(Clone)]
 pub struct Client {
@@ -101,24 +141,18 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of the centre at `address` (validated by the configuration); `authority` is a PEM file to
-    /// trust instead of the public certificate authorities.
+    /// A client of the centre at `address` (validated by the configuration).
     ///
     /// # Errors
-    /// [`ClientError::Certificate`] when the authority cannot be read.
-    pub fn new(address: &str, token: ApiToken, authority: Option<&Path>) -> Result<Self, ClientError> {
+    /// [`ClientError::Certificate`] when a file of `tls` cannot be read.
+    pub fn new(address: &str, token: ApiToken, tls: &ClientTls) -> Result<Self, ClientError> {
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_global(Some(Duration::from_secs(300)))
             .max_redirects(0)
             .user_agent(concat!("blindlink/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = authority {
-            let pem = std::fs::read(path).map_err(|_| ClientError::Certificate)?;
-            let certificate = ureq::tls::Certificate::from_pem(&pem).map_err(|_| ClientError::Certificate)?;
-            let roots = ureq::tls::RootCerts::new_with_certs(&[certificate]);
-            config = config.tls_config(ureq::tls::TlsConfig::builder().root_certs(roots).build());
-        }
+        config = config.tls_config(tls.config()?);
         let address = address.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.build().into(), address, token, user: None })
     }
@@ -293,7 +327,7 @@ mod tests {
             free.local_addr().unwrap().port()
         };
         let token = ApiToken::parse("a.b").unwrap();
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), token, None).unwrap();
+        let client = Client::new(&format!("http://127.0.0.1:{port}"), token, &ClientTls::default()).unwrap();
         let error = client.get::<serde_json::Value>("/v1/whoami").unwrap_err();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
         assert!(!error.to_string().contains("a.b"));

@@ -2,6 +2,7 @@
 //!
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
+pub mod ceremony;
 pub mod check;
 pub mod client;
 pub mod encoder;

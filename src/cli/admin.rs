@@ -10,7 +10,9 @@ use crate::store::{NewEvent, SledStore, Vault, system_clock};
 use crate::wire::messages::{
     AgencyPut, ContactPoint, KeyCreate, KeyScope, Line, ProjectCreate, Role, SchemaCard,
 };
-use crate::wire::{AgencyId, Epoch, KeyCheckValue, KeyId, ProjectId, PurposeCode, UtcTime, limits};
+use crate::wire::{
+    AgencyId, CertificateFingerprint, Epoch, KeyCheckValue, KeyId, ProjectId, PurposeCode, UtcTime, limits,
+};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -108,6 +110,9 @@ struct RegisterAgency {
     /// Whom to call out of hours
     #[arg(long)]
     out_of_hours: Option<Line>,
+    /// Bind its keys to this TLS certificate (openssl x509 -fingerprint -sha256); up to two
+    #[arg(long, value_name = "FINGERPRINT", num_args = 1..=2)]
+    certificate: Vec<CertificateFingerprint>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -231,7 +236,11 @@ fn register_agency(vault: &Vault, agency: &RegisterAgency) -> anyhow::Result<(St
         hours: agency.hours.clone(),
         out_of_hours: agency.out_of_hours.clone(),
     };
-    let put = AgencyPut { name: agency.name.clone(), contact };
+    let put = AgencyPut {
+        name: agency.name.clone(),
+        contact,
+        certificates: (!agency.certificate.is_empty()).then(|| agency.certificate.clone()),
+    };
     vault.put_agency(&agency.id, &put, NewEvent::new("agency_registered"))?;
     Ok((format!("agency {} is registered", agency.id), json!({"agency": agency.id})))
 }

@@ -30,7 +30,7 @@ pub(crate) fn keygen(args: &KeygenArgs, terminal: Terminal) -> Outcome {
     } else {
         LinkageKey::generate().or_exit(Exit::Internal)?.write_new(&args.out).map_err(key_failure)?;
         terminal.line(format!(
-            "linkage key written to {file}: hand it to the other agencies of the project in person, never to the centre"
+            "linkage key written to {file}: it reaches the other agencies of the project by 'blindlink key', and the centre never"
         ))?;
     }
     Ok(Exit::Done)

@@ -25,6 +25,8 @@ mod extract;
 mod files;
 mod generate;
 #[cfg(feature = "agency")]
+mod key;
+#[cfg(feature = "agency")]
 mod keygen;
 mod ledger;
 #[cfg(feature = "agency")]
@@ -71,6 +73,8 @@ enum Command {
     Init(workspace::InitArgs),
     #[cfg(feature = "agency")]
     Keygen(keygen::KeygenArgs),
+    #[cfg(feature = "agency")]
+    Key(key::KeyArgs),
     #[cfg(feature = "agency")]
     Schema(schema::SchemaArgs),
     #[cfg(feature = "agency")]
@@ -145,6 +149,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Init(args) => workspace::init(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Keygen(args) => keygen::keygen(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Key(args) => key::key(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Schema(args) => schema::schema(&args, terminal),
         #[cfg(feature = "agency")]

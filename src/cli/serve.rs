@@ -5,6 +5,7 @@ use super::files::read_text;
 use super::term::Terminal;
 use crate::config::central::CentralConfig;
 use crate::service::server::{Running, StartError, start_with};
+use crate::service::tls::{TlsError, trial_files};
 use crate::store::{SledStore, Store, StoreError, system_clock};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ pub(crate) struct ServeArgs {
     /// Keep the store here instead
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// Serve TLS with a certificate made for a trial on this machine; agencies name its file as ca_certificate
+    #[arg(long)]
+    dev_tls: bool,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -30,12 +34,17 @@ pub(crate) fn serve(args: &ServeArgs, terminal: Terminal) -> Outcome {
     let mut config = configuration(args)?;
     config.ledger_heads = Some(config.data_dir.join("ledger-heads.json"));
     let store = SledStore::open(&config.data_dir, config.cache_mib).map_err(store_failure)?;
+    if args.dev_tls {
+        let folder = config.data_dir.join("trial-tls");
+        config.tls = Some(trial_files(&folder, system_clock()()).map_err(tls_failure)?);
+    }
     let running = start_with(&config, Arc::new(store) as Arc<dyn Store>, system_clock(), true);
     let running = running.map_err(|error| match error {
         StartError::Store(error) => store_failure(error),
         StartError::Ledger(_) => Failure { exit: Exit::StoreDamaged, error: error.into() },
         StartError::Secrets(_) => Failure { exit: Exit::Refused, error: error.into() },
         StartError::Listen { .. } => Failure { exit: Exit::BadInput, error: error.into() },
+        StartError::Tls(error) => tls_failure(error),
         StartError::Threads(_) => Failure { exit: Exit::Internal, error: error.into() },
     })?;
     announce(&running, &config, terminal)?;
@@ -59,7 +68,19 @@ fn configuration(args: &ServeArgs) -> Result<CentralConfig, Failure> {
     if let Some(folder) = &args.data_dir {
         config.data_dir.clone_from(folder);
     }
+    if args.dev_tls && config.tls.is_some() {
+        return Err(Failure::new(Exit::Usage, "--dev-tls and [tls] in the configuration: choose one"));
+    }
     Ok(config)
+}
+
+/// A key that others reach is a matter of policy; everything else is a bad file.
+fn tls_failure(error: TlsError) -> Failure {
+    let exit = match &error {
+        TlsError::Exposed { .. } | TlsError::Owner { .. } => Exit::Refused,
+        _ => Exit::BadInput,
+    };
+    Failure { exit, error: error.into() }
 }
 
 /// Reads `central.toml`.
@@ -79,10 +100,14 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
 }
 
 fn announce(running: &Running, config: &CentralConfig, terminal: Terminal) -> Result<(), Failure> {
-    terminal.line(format!("serving on http://{}", running.addr()))?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    terminal.line(format!("serving on {scheme}://{}", running.addr()))?;
     terminal.line(format!("store     {}", config.data_dir.display()))?;
     terminal.line(format!("secrets   {}", config.secrets_folder().display()))?;
-    terminal.line(format!("console   http://{}/console", running.addr()))?;
+    terminal.line(format!("console   {scheme}://{}/console", running.addr()))?;
+    if let Some(tls) = &config.tls {
+        terminal.line(format!("TLS       {}", tls.certificate.display()))?;
+    }
     let opened = running.opened();
     if opened.swept > 0 || opened.interrupted_runs > 0 {
         let (swept, runs) = (opened.swept, opened.interrupted_runs);

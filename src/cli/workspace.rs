@@ -8,7 +8,7 @@ use super::extract::{ExtractArgs, open_extract};
 use super::files::{open, private_folder, write_atomic};
 use super::keygen::key_failure;
 use super::term::{Terminal, count};
-use crate::agency::client::{ApiToken, Client, ClientError};
+use crate::agency::client::{ApiToken, Client, ClientError, ClientTls};
 use crate::agency::key::AgencyKey;
 use crate::agency::keyfile::read_private;
 use crate::agency::propose::propose;
@@ -192,7 +192,9 @@ pub(crate) fn client(workspace: &Workspace) -> Result<Client, Failure> {
     };
     let text = read_private(path).map_err(key_failure)?;
     let token = ApiToken::parse(&text).or_exit_with(Exit::Refused, path.display())?;
-    let client = Client::new(address, token, config.ca_certificate.as_deref()).or_exit(Exit::BadInput)?;
+    let tls =
+        ClientTls { authority: config.ca_certificate.clone(), identity: config.client_identity.clone() };
+    let client = Client::new(address, token, &tls).or_exit(Exit::BadInput)?;
     Ok(client.acting_for(&super::account::name()))
 }
 
@@ -308,7 +310,7 @@ pub(crate) fn client_failure(error: ClientError) -> Failure {
         ClientError::Unreachable { .. } | ClientError::Protocol { .. } => Exit::Unreachable,
         ClientError::Refused(problem) if problem.status >= 500 => Exit::Unreachable,
         ClientError::Refused(_) => Exit::Refused,
-        ClientError::Certificate | ClientError::Token => Exit::BadInput,
+        ClientError::Certificate(_) | ClientError::Token => Exit::BadInput,
     };
     Failure { exit, error: error.into() }
 }

@@ -18,6 +18,10 @@ struct RawConfig {
     service: Option<String>,
     #[serde(default)]
     ca_certificate: Option<PathBuf>,
+    #[serde(default)]
+    client_certificate: Option<PathBuf>,
+    #[serde(default)]
+    client_key: Option<PathBuf>,
     keys: RawKeys,
     columns: PathBuf,
     #[serde(default)]
@@ -63,6 +67,8 @@ pub struct AgencyConfig {
     pub service: Option<String>,
     /// Certificate authority to trust for the centre, instead of the public ones.
     pub ca_certificate: Option<PathBuf>,
+    /// The agency's own TLS certificate and its key, where the centre binds the API key to it.
+    pub client_identity: Option<(PathBuf, PathBuf)>,
     /// File of the linkage key.
     pub linkage_key: PathBuf,
     /// File of the key only this agency holds.
@@ -92,6 +98,9 @@ pub enum ConfigError {
     /// Not an address.
     #[error("service: give an address such as https://centre.example:8443 (http only for this machine)")]
     Service,
+    /// One half of a pair.
+    #[error("client_certificate and client_key go together: give both or neither")]
+    ClientIdentity,
 }
 
 impl AgencyConfig {
@@ -106,6 +115,11 @@ impl AgencyConfig {
         let raw: RawConfig = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
         let service = raw.service.map(|address| service_address(&address)).transpose()?;
         let at = |path: PathBuf| folder.join(path);
+        let client_identity = match (raw.client_certificate, raw.client_key) {
+            (Some(certificate), Some(key)) => Some((at(certificate), at(key))),
+            (None, None) => None,
+            _ => return Err(ConfigError::ClientIdentity),
+        };
         Ok(Self {
             agency: raw.agency,
             project: raw.project,
@@ -113,6 +127,7 @@ impl AgencyConfig {
             schema: raw.schema,
             service,
             ca_certificate: raw.ca_certificate.map(at),
+            client_identity,
             linkage_key: at(raw.keys.linkage),
             agency_key: at(raw.keys.agency),
             api_key: raw.keys.api.map(at),
@@ -176,6 +191,9 @@ mod tests {
             AgencyConfig::from_toml(&typo, Path::new("")),
             Err(ConfigError::Toml { line: 3, .. })
         ));
+        let half = GOOD.replace("schema =", "client_key = \"k.pem\"\n schema =");
+        let half = AgencyConfig::from_toml(&half, Path::new("")).unwrap_err();
+        assert_eq!(half, ConfigError::ClientIdentity);
         let large = " ".repeat(2 << 20);
         assert_eq!(AgencyConfig::from_toml(&large, Path::new("")).unwrap_err(), ConfigError::TooLarge);
     }

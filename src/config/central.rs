@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 struct RawCentral {
     listen: Option<SocketAddr>,
     behind_tls_proxy: Option<bool>,
+    tls: Option<RawTls>,
     data_dir: Option<PathBuf>,
     cache_mib: Option<u16>,
     workers: Option<usize>,
@@ -19,6 +20,26 @@ struct RawCentral {
     upload_kept_hours: Option<u32>,
     secrets_dir: Option<PathBuf>,
     root_key: Option<RawRootKey>,
+    body_seconds_max: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTls {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_authority: Option<PathBuf>,
+}
+
+/// Files of the service's TLS, all in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, then those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key, readable by the service's user only.
+    pub key: PathBuf,
+    /// Authorities of the agencies' own certificates; none are asked for when absent.
+    pub client_authority: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +69,8 @@ pub enum RootKeySource {
 pub struct CentralConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Serve TLS with these; plain HTTP when absent.
+    pub tls: Option<TlsFiles>,
     /// Where the store is.
     pub data_dir: PathBuf,
     /// Cache of the store in MiB, 16 to 4096.
@@ -65,6 +88,8 @@ pub struct CentralConfig {
     /// File, outside the store, in which the last checkpoint of each ledger is remembered; none: nowhere. `serve`
     /// sets it, no configuration file does.
     pub ledger_heads: Option<PathBuf>,
+    /// Seconds within which a request's body must have arrived, 1 to 600.
+    pub body_seconds_max: u16,
 }
 
 /// Why a configuration is refused.
@@ -94,8 +119,8 @@ pub enum CentralConfigError {
     Command,
     /// Plain HTTP for the world to read.
     #[error(
-        "listen = \"{0}\" is not this machine alone, and the service speaks plain HTTP: put a TLS proxy in front \
-         and say behind_tls_proxy = true, or listen on 127.0.0.1"
+        "listen = \"{0}\" is not this machine alone, and no [tls] is set: name certificate and key there, or put a \
+         TLS proxy in front and say behind_tls_proxy = true, or listen on 127.0.0.1"
     )]
     PlainHttp(SocketAddr),
 }
@@ -104,6 +129,7 @@ impl Default for CentralConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8710),
+            tls: None,
             data_dir: PathBuf::from("blindlink-data"),
             cache_mib: 128,
             workers: 2,
@@ -112,6 +138,7 @@ impl Default for CentralConfig {
             secrets_dir: None,
             root_key: RootKeySource::Folder,
             ledger_heads: None,
+            body_seconds_max: 60,
         }
     }
 }
@@ -135,11 +162,17 @@ impl CentralConfig {
             toml::from_str(text).map_err(|error| CentralConfigError::Toml(error.to_string()))?;
         let default = Self::default();
         let listen = raw.listen.unwrap_or(default.listen);
-        if !listen.ip().is_loopback() && raw.behind_tls_proxy != Some(true) {
+        let tls = raw.tls.map(|files| TlsFiles {
+            certificate: folder.join(files.certificate),
+            key: folder.join(files.key),
+            client_authority: files.client_authority.map(|path| folder.join(path)),
+        });
+        if !listen.ip().is_loopback() && tls.is_none() && raw.behind_tls_proxy != Some(true) {
             return Err(CentralConfigError::PlainHttp(listen));
         }
         let config = Self {
             listen,
+            tls,
             data_dir: folder.join(raw.data_dir.unwrap_or(default.data_dir)),
             cache_mib: raw.cache_mib.unwrap_or(default.cache_mib),
             workers: raw.workers.unwrap_or(default.workers),
@@ -153,6 +186,7 @@ impl CentralConfig {
                 Some(RawRootKey::Command(words)) => RootKeySource::Command(words),
             },
             ledger_heads: None,
+            body_seconds_max: raw.body_seconds_max.unwrap_or(default.body_seconds_max),
         };
         let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
         match &config.root_key {
@@ -164,6 +198,7 @@ impl CentralConfig {
         within("workers", config.workers as u64, 1, 256)?;
         within("link_threads", config.link_threads as u64, 0, 1_024)?;
         within("upload_kept_hours", config.upload_kept_hours.into(), 1, 720)?;
+        within("body_seconds_max", config.body_seconds_max.into(), 1, 600)?;
         Ok(config)
     }
 }
@@ -189,6 +224,10 @@ mod tests {
         assert_eq!(parse("data_dir = \"d\"").unwrap().data_dir, Path::new("/etc/blindlink/d"));
         assert!(matches!(parse("listen = \"0.0.0.0:80\""), Err(CentralConfigError::PlainHttp(_))));
         assert!(parse("listen = \"0.0.0.0:80\"\nbehind_tls_proxy = true").is_ok());
+        let tls = "listen = \"0.0.0.0:443\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"";
+        let tls = parse(tls).unwrap().tls.unwrap();
+        assert_eq!(tls.certificate, Path::new("/etc/blindlink/c.pem"));
+        assert_eq!((tls.key.as_path(), tls.client_authority), (Path::new("/k.pem"), None));
         assert!(matches!(parse("workers = 0"), Err(CentralConfigError::Range { field: "workers", .. })));
         let keyed = |text: &str| parse(text).map(|config| config.root_key);
         assert_eq!(keyed("root_key.file = \"k\""), Ok(RootKeySource::File("/etc/blindlink/k".into())));

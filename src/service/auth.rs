@@ -204,7 +204,7 @@ impl<P> AgencyGrant<P> {
 /// The holder of the request's key.
 ///
 /// # Errors
-/// [`ApiError::Unauthenticated`] without a valid key, in whatever way it is invalid.
+/// [`ApiError::Unauthenticated`] without a valid key, in whatever way it is invalid; [`ApiError::Certificate`].
 pub fn authenticate(vault: &Vault, request: &HttpRequest) -> Result<Actor, ApiError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else {
@@ -213,6 +213,7 @@ pub fn authenticate(vault: &Vault, request: &HttpRequest) -> Result<Actor, ApiEr
     let text = header.to_str().ok().filter(|text| text.len() <= HEADER_BYTES_MAX);
     let token = text.and_then(|text| text.strip_prefix("Bearer "));
     let actor = actor_of(vault, token.unwrap_or_default())?;
+    super::tls::client::check(vault, &actor, request)?;
     Ok(Actor { user: acting_user(request)?, ..actor })
 }
 

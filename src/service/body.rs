@@ -1,6 +1,7 @@
 //! Reading requests within bounds, and writing answers.
 
 use super::error::ApiError;
+use super::state::State;
 use crate::wire::ContentDigest;
 use crate::wire::limits::JSON_BODY_BYTES_MAX;
 use actix_web::http::StatusCode;
@@ -11,8 +12,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A body must arrive within this many seconds.
-const BODY_SECONDS_MAX: u64 = 60;
 /// Entries of one page, unless the request says fewer.
 const PAGE_MAX: usize = 500;
 
@@ -30,9 +29,11 @@ pub(super) async fn bytes(
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(ApiError::BodyTooLarge(bytes_max));
     }
+    let state = request.app_data::<State>().ok_or_else(|| ApiError::Internal("no state".to_owned()))?;
+    let seconds_max = u64::from(state.body_seconds_max);
     let reading = payload.to_bytes_limited(bytes_max);
-    match actix_web::rt::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), reading).await {
-        Err(_) => Err(ApiError::SlowBody(BODY_SECONDS_MAX)),
+    match actix_web::rt::time::timeout(Duration::from_secs(seconds_max), reading).await {
+        Err(_) => Err(ApiError::SlowBody(seconds_max)),
         Ok(Err(_)) => Err(ApiError::BodyTooLarge(bytes_max)),
         Ok(Ok(Err(_))) => Err(ApiError::Malformed("the body broke off".to_owned())),
         Ok(Ok(Ok(bytes))) => Ok(bytes),

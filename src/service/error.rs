@@ -18,6 +18,11 @@ pub enum ApiError {
     /// No key, or one that does not hold.
     #[error("no valid key")]
     Unauthenticated,
+    /// A key that is bound to a certificate, on a connection without it.
+    #[error(
+        "this key holds only on a TLS connection with its agency's certificate: set client_certificate and client_key"
+    )]
+    Certificate,
     /// The key's roles do not allow it.
     #[error("this key may not do that: it needs the role {0}")]
     Forbidden(String),
@@ -130,6 +135,7 @@ impl ApiError {
     pub fn parts(&self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Unauthenticated => (401, "unauthenticated", "A valid key is needed"),
+            Self::Certificate => (401, "certificate", "The agency's certificate is needed"),
             Self::Forbidden(_) => (403, "forbidden", "This key may not do that"),
             Self::NotFound => (404, "not-found", "Not found"),
             Self::Malformed(_) => (400, "malformed", "The request cannot be read"),

@@ -92,6 +92,7 @@ mod tests {
             sessions: Sessions::new(false),
             upload_kept_hours: config.upload_kept_hours,
             secrets,
+            body_seconds_max: config.body_seconds_max,
         });
         async fn stumble() -> HttpResponse {
             let name = std::hint::black_box("Okonkwo");

@@ -31,3 +31,4 @@ pub mod secrets;
 pub mod server;
 mod state;
 pub mod suppress;
+pub mod tls;

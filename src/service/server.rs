@@ -6,6 +6,7 @@ use super::ledgers::Ledgers;
 use super::metrics::Metrics;
 use super::secrets::{Secrets, SecretsError};
 use super::state::Centre;
+use super::tls::{Certificates, LOOK_EVERY, TlsError, client};
 use super::{console::Sessions, layers, routes};
 use crate::config::central::CentralConfig;
 use crate::store::{
@@ -42,6 +43,9 @@ pub enum StartError {
     /// A ledger is damaged, or not the one that was signed before.
     #[error(transparent)]
     Ledger(#[from] LogError),
+    /// Certificate or key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -118,6 +122,13 @@ pub fn start_with(
 ) -> Result<Running, StartError> {
     let (vault, opened) = Vault::open(store, clock)?;
     let (secrets, root) = Secrets::open(config, vault.protects_nothing()?)?;
+    let tls = match &config.tls {
+        None => None,
+        Some(files) => {
+            let certificates = Arc::new(Certificates::load(files, vault.now())?);
+            Some((certificates.server_config()?, certificates))
+        }
+    };
     let vault = Arc::new(vault.with_root_key(root));
     let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
@@ -132,27 +143,34 @@ pub fn start_with(
         vault,
         jobs,
         metrics: Metrics::default(),
-        sessions: Sessions::new(!config.listen.ip().is_loopback()),
+        sessions: Sessions::new(config.tls.is_some() || !config.listen.ip().is_loopback()),
         upload_kept_hours: config.upload_kept_hours,
         secrets,
+        body_seconds_max: config.body_seconds_max,
     });
     let workers = config.workers;
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new().name("service".to_owned());
     let thread = thread.spawn(move || {
         let system = actix_web::rt::System::new();
-        system.block_on(serve(listener, centre, workers, signals, &sender))
+        system.block_on(serve(Listening { listener, tls, workers, signals }, centre, &sender))
     });
     let thread = thread.map_err(|error| StartError::Threads(error.to_string()))?;
     let handle = receiver.recv().map_err(|_| StartError::Threads("the server ended at once".to_owned()))?;
     Ok(Running { addr, handle, thread, first_key, opened })
 }
 
-async fn serve(
+/// What the server's thread listens on, and how.
+struct Listening {
     listener: TcpListener,
-    centre: web::Data<Centre>,
+    tls: Option<(rustls::ServerConfig, Arc<Certificates>)>,
     workers: usize,
     signals: bool,
+}
+
+async fn serve(
+    Listening { listener, tls, workers, signals }: Listening,
+    centre: web::Data<Centre>,
     sender: &mpsc::Sender<ServerHandle>,
 ) -> std::io::Result<()> {
     let shared = centre.clone();
@@ -160,14 +178,22 @@ async fn serve(
         App::new().app_data(shared.clone()).wrap(from_fn(layers::observe)).configure(routes::configure)
     })
     .workers(workers)
+    .on_connect(client::note)
     .max_connections(CONNECTIONS_MAX)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(STOP_SECONDS);
     if !signals {
         server = server.disable_signals();
     }
-    let server = server.listen(listener)?.run();
     actix_web::rt::spawn(remember_ledgers(centre.clone()));
+    let server = match tls {
+        None => server.listen(listener)?,
+        Some((config, certificates)) => {
+            watch(certificates, &centre, signals)?;
+            server.listen_rustls_0_23(listener, config)?
+        }
+    };
+    let server = server.run();
     // Nobody listens when the starter gave up; then the server ends with its thread.
     let _ = sender.send(server.handle());
     let ended = server.await;
@@ -188,6 +214,38 @@ async fn remember_ledgers(centre: web::Data<Centre>) {
         if let Ok(Err(error)) = web::block(work).await {
             tracing::error!(%error, "a ledger could not be signed");
         }
+    }
+}
+
+/// Looks at the certificate's files every second, and on SIGHUP if the service handles signals.
+fn watch(certificates: Arc<Certificates>, centre: &web::Data<Centre>, signals: bool) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if signals {
+        use actix_web::rt::signal::unix::{SignalKind, signal};
+        let mut hangups = signal(SignalKind::hangup())?;
+        let (certificates, centre) = (Arc::clone(&certificates), centre.clone());
+        actix_web::rt::spawn(async move {
+            while hangups.recv().await.is_some() {
+                renew(&certificates, &centre, true);
+            }
+        });
+    }
+    let centre = centre.clone();
+    actix_web::rt::spawn(async move {
+        let mut ticks = actix_web::rt::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            renew(&certificates, &centre, false);
+        }
+    });
+    Ok(())
+}
+
+fn renew(certificates: &Certificates, centre: &Centre, forced: bool) {
+    match certificates.reload(forced, centre.vault.now()) {
+        Ok(true) => tracing::info!("a new TLS certificate is in force"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "the TLS certificate stays as it was"),
     }
 }
 

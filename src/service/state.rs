@@ -17,6 +17,7 @@ pub(super) struct Centre {
     pub(super) upload_kept_hours: u32,
     pub(super) secrets: Secrets,
     pub(super) ledgers: Ledgers,
+    pub(super) body_seconds_max: u16,
 }
 
 /// The state as handlers receive it.

@@ -118,14 +118,21 @@ impl Vault {
         put: &AgencyPut,
         event: NewEvent,
     ) -> Result<AgencyRecord, StoreError> {
+        let name = names::agency(id);
+        let before = self.store.value(name.as_bytes())?;
+        let bound = match &before {
+            Some(bytes) => decode::<AgencyRecord>("agency", bytes)?.certificates,
+            None => Vec::new(),
+        };
         let record = AgencyRecord {
             id: id.clone(),
             name: put.name.clone(),
             contact: put.contact.clone(),
+            certificates: put.certificates.clone().unwrap_or(bound),
             updated: self.now(),
         };
         let mut batch = Batch::new();
-        batch.put(names::agency(id), encode("agency", &record)?);
+        batch.expect(name.as_str(), before).put(name, encode("agency", &record)?);
         self.commit(batch, event.subject(id))?;
         Ok(record)
     }

@@ -3,8 +3,9 @@
 use super::StoreError;
 use crate::wire::messages::{CaseReference, ContactPoint, KeyScope, Line, Role, RunState};
 use crate::wire::{
-    AgencyId, Band, ContentDigest, DatasetId, DecisionModel, EncodingHeader, Epoch, KeyCheckValue, KeyId,
-    Layout, LinkReference, ProjectId, PurposeCode, Reasons, RecordRef, RunId, SchemaFingerprint, UtcTime,
+    AgencyId, Band, CertificateFingerprint, ContentDigest, DatasetId, DecisionModel, EncodingHeader, Epoch,
+    KeyCheckValue, KeyId, Layout, LinkReference, ProjectId, PurposeCode, Reasons, RecordRef, RunId,
+    SchemaFingerprint, UtcTime,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,9 @@ pub struct AgencyRecord {
     pub name: Line,
     /// Whom to call.
     pub contact: ContactPoint,
+    /// Certificates its keys hold with; with any, when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateFingerprint>,
     /// When this was last changed.
     pub updated: UtcTime,
 }

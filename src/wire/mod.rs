@@ -5,6 +5,7 @@
 
 pub mod arrow;
 mod batch;
+mod certificate;
 mod decision;
 mod header;
 mod ids;
@@ -18,6 +19,7 @@ mod threshold;
 mod time;
 
 pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};
+pub use certificate::{CertificateFingerprint, FingerprintError};
 pub use decision::{
     AttributeModel, Band, DateGuard, DecisionError, DecisionModel, DiceModel, EvidenceForm, EvidenceModel,
     ExactModel, Guards, Implication, OrMissing, Reason, Reasons, Score, SegmentMap, Similarity,

@@ -3,7 +3,7 @@
 use super::super::exit::{Exit, Failure, OrExit, Outcome};
 use super::super::term::Terminal;
 use super::super::workspace::client_failure;
-use crate::agency::client::{ApiToken, Client};
+use crate::agency::client::{ApiToken, Client, ClientTls};
 use crate::agency::schema::Schema;
 use crate::config::central::CentralConfig;
 use crate::service::server::{Running, start_with};
@@ -70,7 +70,8 @@ impl Centre {
         let address = format!("http://{}", running.addr());
         let key = running.first_key().map(|key| key.expose());
         let key = key.ok_or_else(|| Failure::new(Exit::Internal, "the centre printed no first key"))?;
-        let operator = Client::new(&address, ApiToken::parse(&key).or_exit(Exit::Internal)?, None);
+        let operator =
+            Client::new(&address, ApiToken::parse(&key).or_exit(Exit::Internal)?, &ClientTls::default());
         let project: ProjectId = PROJECT.parse().or_exit(Exit::Internal)?;
         let centre = Self { running, config, operator: operator.or_exit(Exit::Internal)?, project, key };
         let project = ProjectCreate {
@@ -116,6 +117,7 @@ impl Centre {
                 hours: Some(line("Monday to Friday, 8 to 18")?),
                 out_of_hours: Some(line("0191 498 0999")?),
             },
+            certificates: None,
         };
         let path = format!("/v1/agencies/{agency}");
         self.operator.put::<AgencyMessage>(&path, &put).map_err(client_failure)?;
@@ -129,7 +131,9 @@ impl Centre {
         };
         let created: KeyCreated = self.operator.post("/v1/keys", &create, None).map_err(client_failure)?;
         let token = ApiToken::parse(&created.token).or_exit(Exit::Internal)?;
-        let client = Client::new(self.address(), token, None).or_exit(Exit::Internal)?.acting_for("demo");
+        let client = Client::new(self.address(), token, &ClientTls::default())
+            .or_exit(Exit::Internal)?
+            .acting_for("demo");
         Ok(Party { agency: agency.clone(), client })
     }
 

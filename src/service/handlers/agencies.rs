@@ -8,13 +8,19 @@ use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
 use crate::service::state::State;
 use crate::store::AgencyRecord;
-use crate::wire::messages::{AgencyList, AgencyMessage, AgencyPut, PartyList};
+use crate::wire::messages::{AgencyList, AgencyMessage, AgencyPut, CERTIFICATES_MAX, PartyList};
 use crate::wire::{AgencyId, limits};
 use actix_web::HttpRequest;
 use actix_web::web::{Path, Payload};
 
 fn message(agency: AgencyRecord) -> AgencyMessage {
-    AgencyMessage { id: agency.id, name: agency.name, contact: agency.contact, updated: agency.updated }
+    AgencyMessage {
+        id: agency.id,
+        name: agency.name,
+        contact: agency.contact,
+        certificates: agency.certificates,
+        updated: agency.updated,
+    }
 }
 
 pub(in crate::service) async fn list(state: State, request: HttpRequest) -> Answered {
@@ -41,6 +47,11 @@ pub(in crate::service) async fn put(
     let grant = centre::<Operate>(authenticate(&state.vault, &request)?)?;
     let id = agency_id(&path)?;
     let put: AgencyPut = json(&request, payload).await?;
+    if put.certificates.as_ref().is_some_and(|bound| bound.len() > CERTIFICATES_MAX) {
+        return Err(ApiError::Rule(
+            "an agency has at most two certificates: the one in use and its successor",
+        ));
+    }
     let made = blocking(move || {
         let event = grant.actor().event("agency_registered");
         Ok(state.vault.put_agency(&id, &put, event)?)

@@ -37,6 +37,11 @@ impl Day {
         let start = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         Self(start.to_zoned(jiff::tz::TimeZone::UTC).date())
     }
+    /// Year, month from 1, day from 1.
+    #[must_use]
+    pub fn parts(self) -> (i32, u8, u8) {
+        (self.0.year().into(), self.0.month().unsigned_abs(), self.0.day().unsigned_abs())
+    }
     /// `year * 100 + month`, as [`crate::wire::Month`] counts.
     #[must_use]
     pub fn month_number(self) -> u32 {

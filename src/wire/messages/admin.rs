@@ -2,8 +2,8 @@
 
 use super::{CaseReference, Line};
 use crate::wire::{
-    AgencyId, DatasetId, DecisionModel, Epoch, KeyCheckValue, KeyId, Layout, ProjectId, PurposeCode, RunId,
-    SchemaFingerprint, UtcTime,
+    AgencyId, CertificateFingerprint, DatasetId, DecisionModel, Epoch, KeyCheckValue, KeyId, Layout,
+    ProjectId, PurposeCode, RunId, SchemaFingerprint, UtcTime,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -177,6 +177,9 @@ pub struct ContactPoint {
     pub out_of_hours: Option<Line>,
 }
 
+/// Certificates of one agency: the one in use and the one that replaces it.
+pub const CERTIFICATES_MAX: usize = 2;
+
 /// Registers an agency or changes its contact point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,6 +188,10 @@ pub struct AgencyPut {
     pub name: Line,
     /// Whom to call.
     pub contact: ContactPoint,
+    /// Certificates its keys hold with, at most [`CERTIFICATES_MAX`]; an empty list frees them, none keeps
+    /// what was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Vec<CertificateFingerprint>>,
 }
 
 /// An agency as registered.
@@ -196,6 +203,9 @@ pub struct AgencyMessage {
     pub name: Line,
     /// Whom to call.
     pub contact: ContactPoint,
+    /// Certificates its keys hold with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateFingerprint>,
     /// When the entry last changed.
     pub updated: UtcTime,
 }

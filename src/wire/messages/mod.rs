@@ -9,9 +9,9 @@ mod answers;
 mod datasets;
 
 pub use admin::{
-    AgencyList, AgencyMessage, AgencyPut, ContactPoint, EpochPut, EventList, EventMessage, KeyCreate,
-    KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role, SchemaCard,
-    WhoAmI,
+    AgencyList, AgencyMessage, AgencyPut, CERTIFICATES_MAX, ContactPoint, EpochPut, EventList, EventMessage,
+    KeyCreate, KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role,
+    SchemaCard, WhoAmI,
 };
 pub use answers::{
     Answer, AnswerMatch, AskedItem, AskedPage, LOOKUPS_MAX, LinkMessage, LinkPage, LookupAnswer,

@@ -60,6 +60,9 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{chunk}", "0")
         .replace("{size}", "0")
         .replace("{reference}", "LK-0000-0000-0001-01")
+        .replace("{record}", "00000000000000000000000000000000")
+        .replace("{unshield}", "unshield-0")
+        .replace("{apart}", "apart-0")
 }
 
 fn call(centre: &Centre, method: &str, path: &str, key: Option<&str>) -> Answer {
@@ -137,6 +140,13 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
         ("PUT", "/v1/projects/p/epoch", &operator),
         ("POST", "/v1/projects/p/datasets", &key),
         ("POST", "/v1/projects/p/lookups", &key),
+        ("POST", "/v1/projects/p/break-glass", &key),
+        ("PUT", "/v1/projects/p/broker", &operator),
+        ("PUT", "/v1/projects/p/shields/00000000000000000000000000000000", &key),
+        ("POST", "/v1/projects/p/unshields", &key),
+        ("POST", "/v1/projects/p/unshields/unshield-0/decision", &key),
+        ("POST", "/v1/projects/p/reviews/LK-0000-0000-0001-01/decisions", &key),
+        ("POST", "/v1/projects/p/apart", &key),
         ("POST", "/v1/projects/p/lookup-batches", &key),
         ("POST", "/v1/projects/p/decoys", &key),
         ("POST", "/v1/projects/p/ledger/checkpoint/0/cosignatures", &key),
@@ -211,12 +221,13 @@ fn hex(text: &str) -> Vec<u8> {
 #[test]
 fn the_console_signs_in_by_cookie_and_shows_no_script() {
     let centre = Centre::start();
-    let key = centre.project("p", &["council"]).remove(0);
+    centre.project("p", &["council"]);
     let form = ("content-type", "application/x-www-form-urlencoded");
     let get = |path: &str, cookie: &str| request(centre.addr(), "GET", path, &[("cookie", cookie)], b"");
     assert_eq!(get("/console", "").header("location").unwrap(), "/console/sign-in");
     assert_eq!(get("/console/projects/p", "blindlink_session=00").status, 303);
-    for wrong in [key.as_str(), "nonsense"] {
+    let requester = centre.key("p", "council", &["requester"]);
+    for wrong in [requester.as_str(), "nonsense"] {
         let body = format!("key={wrong}");
         let refused = request(centre.addr(), "POST", "/console/sign-in", &[form], body.as_bytes());
         assert_eq!(refused.status, 401);

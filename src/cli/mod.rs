@@ -34,6 +34,8 @@ mod legacy;
 #[cfg(feature = "agency")]
 mod link;
 #[cfg(feature = "agency")]
+mod review;
+#[cfg(feature = "agency")]
 mod schema;
 #[cfg(feature = "central")]
 mod serve;
@@ -102,6 +104,8 @@ enum Command {
     Links(ask::LinksArgs),
     #[cfg(feature = "agency")]
     Lookup(ask::LookupArgs),
+    #[cfg(feature = "agency")]
+    Review(review::ReviewArgs),
     #[cfg(feature = "agency")]
     Overlap(ask::OverlapArgs),
     Ledger(ledger::LedgerArgs),
@@ -178,6 +182,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Links(args) => ask::links(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Lookup(args) => ask::lookup(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Review(args) => review::review(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Overlap(args) => ask::overlap(&args, terminal),
         Command::Ledger(args) => ledger::ledger(&args, terminal),

@@ -29,3 +29,4 @@ pub mod run;
 mod sketch;
 mod tiles;
 pub mod train;
+pub mod words;

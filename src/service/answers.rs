@@ -31,9 +31,10 @@ pub(super) fn links(
     let run = finished_run(vault, grant.project(), run)?;
     let agreement = log_reading(centre, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
-    let found = vault.links(&run.id, grant.agency(), cursor, limit)?;
+    let found = vault.links(&run, grant.agency(), cursor, limit)?;
     let next = if found.len() == limit { LinkCursor::after(&found, cursor) } else { None };
-    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties };
+    let broker = grant.project().broker.as_ref();
+    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties, broker };
     let links = found.iter().filter_map(|link| shaped.message(link)).collect();
     Ok(LinkPage { links, next: next.map(|cursor| cursor.to_string()), run: run.id })
 }
@@ -52,7 +53,8 @@ pub(super) fn link(
     let agreement = log_reading(centre, grant, &run)?;
     let parties = parties_by_id(vault, grant.project())?;
     let found = vault.link_by_reference(&run, grant.agency(), reference)?;
-    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties };
+    let broker = grant.project().broker.as_ref();
+    let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties, broker };
     found.and_then(|link| shaped.message(&link)).ok_or(ApiError::NotFound)
 }
 
@@ -89,22 +91,26 @@ struct Shaped<'a> {
     own: &'a AgencyId,
     run: &'a RunRecord,
     parties: &'a BTreeMap<AgencyId, AgencyRecord>,
+    broker: Option<&'a AgencyId>,
 }
 
 impl Shaped<'_> {
-    /// None where the pair answers yes or no alone: a list of links names its agency.
+    /// None where the pair answers yes or no alone: a list of links names its agency. A brokered link names
+    /// the broker, its contact point and the age of the run; without a broker there is nothing to say.
     fn message(&self, link: &LinkRecord) -> Option<LinkMessage> {
         let input = self.run.inputs.get(usize::from(link.other_input))?;
-        let party = self.parties.get(&input.agency)?;
+        let named = if link.brokered { self.broker? } else { &input.agency };
+        let party = self.parties.get(named)?;
         let level = self.agreement.pair(self.own, &input.agency)?;
         (level > AnswerLevel::YesNo).then(|| LinkMessage {
             reference: link.reference,
             record: link.own,
-            agency: input.agency.clone(),
+            agency: named.clone(),
             band: link.band,
             reasons: link.reasons.iter().collect(),
             contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
-            data_as_of: input.sealed,
+            data_as_of: if link.brokered { self.run.started } else { input.sealed },
+            brokered: link.brokered,
         })
     }
 }

@@ -71,6 +71,20 @@ permissions! {
     ReadAggregates: Approver, Auditor, Operator;
     /// Reads events: its own agency's, or all.
     ReadEvents: Auditor, Operator;
+    /// Says who may learn of its own agency's records.
+    Shield: Submitter, Reviewer, Approver;
+    /// Reads which of its own agency's records are not simply open.
+    ReadShields: Submitter, Reviewer, Approver;
+    /// Opens a shielded record of its own agency for a time, with a second person.
+    Unshield: Approver;
+    /// Judges uncertain pairs of its own agency.
+    Review: Reviewer;
+    /// Keeps records of its own agency from being linked with others.
+    KeepApart: Submitter, Reviewer, Approver;
+    /// Reads what it is told of: its own agency, or the operator.
+    ReadNotices: Reviewer, Approver, Auditor, Operator;
+    /// Reads how many pairs wait for a review.
+    ReadBacklog: Reviewer, Auditor, Operator;
     /// Reads the service's own figures.
     ReadMetrics: Auditor, Operator;
 }
@@ -110,6 +124,10 @@ impl Actor {
     /// [`ApiError::UserMissing`] when the request did not say.
     pub fn user(&self) -> Result<&User, ApiError> {
         self.user.as_ref().ok_or(ApiError::UserMissing)
+    }
+    /// The holder of a session of the console, whose user is known by its key alone.
+    pub(super) fn by_key(self) -> Self {
+        Self { user: self.key.id.as_str().parse().ok(), ..self }
     }
     /// The first of the key's roles that allows `P`, for the ledger.
     #[must_use]

@@ -108,6 +108,7 @@ struct PageQuery {
     cursor: Option<String>,
     limit: Option<usize>,
     run: Option<String>,
+    state: Option<String>,
 }
 
 /// Which page is asked for.
@@ -119,6 +120,8 @@ pub(super) struct Page<C> {
     pub(super) limit: usize,
     /// Of this run.
     pub(super) run: Option<String>,
+    /// In this state.
+    pub(super) state: Option<String>,
 }
 
 /// Reads `?cursor=..&limit=..`, and `&run=..` where it means something.
@@ -127,8 +130,9 @@ pub(super) struct Page<C> {
 /// [`ApiError::Malformed`].
 pub(super) fn page<C: std::str::FromStr>(request: &HttpRequest) -> Result<Page<C>, ApiError> {
     let wrong = || {
-        let rule =
-            format!("the query may hold cursor (as given), limit (1 to {PAGE_MAX}) and, for links, run");
+        let rule = format!(
+            "the query may hold cursor (as given), limit (1 to {PAGE_MAX}), for links run and for reviews state"
+        );
         ApiError::Malformed(rule)
     };
     let query = Query::<PageQuery>::from_query(request.query_string()).map_err(|_| wrong())?.into_inner();
@@ -137,7 +141,7 @@ pub(super) fn page<C: std::str::FromStr>(request: &HttpRequest) -> Result<Page<C
         return Err(wrong());
     }
     let cursor = query.cursor.map(|text| text.parse()).transpose().map_err(|_| wrong())?;
-    Ok(Page { cursor, limit, run: query.run })
+    Ok(Page { cursor, limit, run: query.run, state: query.state })
 }
 
 /// An answer in JSON with an ETag; 304 to a reader that has it already.

@@ -5,7 +5,7 @@
 
 use super::budgets::BudgetError;
 use super::intake::IntakeError;
-use super::policy::Refusal;
+use super::policy::{ApprovalError, Refusal};
 use crate::store::{LogError, StoreError, UploadError};
 use crate::wire::arrow::ArrowFormError;
 use crate::wire::messages::{PROBLEM_TYPE, Problem};
@@ -71,6 +71,9 @@ pub enum ApiError {
     /// The run is over.
     #[error("the run has ended already")]
     RunEnded,
+    /// A step that two people must take.
+    #[error(transparent)]
+    Approval(ApprovalError),
     /// An upload that does not fit.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -119,6 +122,14 @@ impl From<BudgetError> for ApiError {
         }
     }
 }
+impl From<ApprovalError> for ApiError {
+    fn from(error: ApprovalError) -> Self {
+        match error {
+            ApprovalError::History => Self::Internal(error.to_string()),
+            other => Self::Approval(other),
+        }
+    }
+}
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
@@ -152,6 +163,7 @@ impl ApiError {
             Self::AgreementEnded => (403, "agreement-ended", "The agreement has ended"),
             Self::TooManyRuns => (429, "too-many-runs", "Too many runs wait"),
             Self::RunEnded => (409, "run-ended", "The run has ended"),
+            Self::Approval(error) => approval_parts(*error),
             Self::Intake(error) => intake_parts(error),
             Self::Upload(error) => upload_parts(error),
             Self::Unavailable(_) => (503, "unavailable", "The service is not ready"),
@@ -170,6 +182,18 @@ impl ApiError {
             status,
             detail: told.then(|| self.to_string()),
         }
+    }
+}
+
+fn approval_parts(error: ApprovalError) -> (u16, &'static str, &'static str) {
+    match error {
+        ApprovalError::SamePerson => (403, "second-person", "A second person must decide"),
+        ApprovalError::NotProposer | ApprovalError::NotHolder => {
+            (403, "forbidden", "Not this key's to decide")
+        }
+        ApprovalError::State(_) => (409, "decided", "The proposal is decided or lapsed"),
+        ApprovalError::Time => (422, "approval-time", "The times do not fit"),
+        ApprovalError::History => (500, "internal", "The service failed"),
     }
 }
 

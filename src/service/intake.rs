@@ -285,6 +285,7 @@ pub fn seal(
         Err(ApiError::Intake(IntakeError::Sealed)) => return dataset(vault, grant, id),
         Err(error) => return Err(error),
     }
+    super::shield::note_uploaded(vault, grant, id)?;
     let event = grant.actor().event("dataset_sealed");
     Ok(manifest_message(&vault.seal(&grant.project().id, id, once, event)?))
 }

@@ -5,17 +5,13 @@
 
 use super::agreements;
 use super::error::ApiError;
-use super::policy::Agreement;
-use crate::linkage::arena::Dataset;
+use super::linking::{LinkingError, Means, link_project};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::join::JoinError;
-use crate::linkage::run::{Known, LinkOptions, Run, RunError, link_known};
-use crate::store::{
-    Earlier, FoundLink, NewEvent, Once, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
-    StoreError, Vault,
-};
+use crate::linkage::run::RunError;
+use crate::store::{Earlier, NewEvent, Once, ProjectRecord, RunInput, RunRecord, Side, StoreError, Vault};
 use crate::wire::messages::{RunMessage, RunState};
-use crate::wire::{Band, ProjectId, RunId, Visibility};
+use crate::wire::{ProjectId, RunId};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,12 +75,15 @@ impl Jobs {
         }
         let mut jobs = self.inner.jobs();
         if let Some(waiting) = waiting(&jobs, &project.id) {
+            vault.remember_alone(once, waiting.as_str())?;
             return Ok((vault.run(&project.id, &waiting)?.ok_or(ApiError::NotFound)?, false));
         }
         let inputs = current_inputs(vault, project)?;
         if let Some(latest) = vault.latest_run(&project.id, project.epoch)? {
             let datasets = |inputs: &[RunInput]| inputs.iter().map(|i| i.dataset.clone()).collect::<Vec<_>>();
-            if datasets(&latest.inputs) == datasets(&inputs) {
+            let same = datasets(&latest.inputs) == datasets(&inputs);
+            if same && latest.knowledge == vault.knowledge(&project.id)? {
+                vault.remember_alone(once, latest.id.as_str())?;
                 return Ok((latest, false));
             }
         }
@@ -189,53 +188,20 @@ impl Inner {
     }
 
     fn compute(&self, project: &ProjectRecord, run: &RunRecord, job: &Job) -> Result<(), RunFault> {
-        let mut datasets = Vec::new();
-        let mut inputs = Vec::new();
-        let mut open: Vec<Option<Vec<bool>>> = Vec::new();
-        for party in self.vault.parties(&project.id)? {
-            if job.control.is_cancelled() {
-                return Err(RunFault::Stopped);
-            }
-            let Some(read) = self.vault.read_current(&project.id, run.epoch, &party.id)? else { continue };
-            inputs.push(RunInput {
-                agency: party.id.clone(),
-                dataset: read.manifest.upload.id,
-                sealed: read.manifest.sealed,
-                records: read.batch.len() as u64,
-            });
-            let visible = |payload: &crate::wire::Payload| {
-                payload.visibility.is_none_or(|visibility| visibility == Visibility::Open)
-            };
-            let payload = &read.batch.payload;
-            open.push((!payload.is_empty()).then(|| payload.iter().map(visible).collect()));
-            datasets.push(Dataset::from_batch(party.id, &read.batch));
-        }
-        let exec = Exec::Pool(&self.pool);
         let agreement = agreements::current(&self.vault, project).map_err(RunFault::Agreement)?;
-        let known = parted(&agreement, &datasets);
-        let options = LinkOptions::default();
-        let found = link_known(&datasets, &known, &project.decision, &options, exec, &job.control)?;
-        let result = result_of(&datasets, &open, &found);
+        let means = Means { agreement: &agreement, exec: Exec::Pool(&self.pool), control: &job.control };
+        let linked = link_project(&self.vault, project, run, means)?;
         if job.control.is_cancelled() {
             return Err(RunFault::Stopped);
         }
-        let run = RunRecord { inputs, ..run.clone() };
-        self.vault.finish_run(project, &run, result)?;
+        let run = RunRecord { inputs: linked.inputs, ..run.clone() };
+        let reference = |one: &Side, other: &Side| {
+            project.link_reference(run.epoch, (&one.0, &one.1), (&other.0, &other.1))
+        };
+        self.vault.note_reviews(&run, &linked.reviews, reference)?;
+        self.vault.finish_run(project, &run, linked.result)?;
         Ok(())
     }
-}
-
-/// The pairs of datasets that the agreement does not link.
-fn parted(agreement: &Agreement, datasets: &[Dataset]) -> Known {
-    let mut known = Known::default();
-    for (at, one) in (0u16..).zip(datasets) {
-        for (other_at, other) in (0u16..).zip(datasets).take(usize::from(at)) {
-            if agreement.pair(&one.agency, &other.agency).is_none() {
-                known.unlinked(other_at, at);
-            }
-        }
-    }
-    known
 }
 
 /// Why a run has no result.
@@ -251,11 +217,12 @@ enum RunFault {
     Store(#[from] StoreError),
 }
 
-impl From<RunError> for RunFault {
-    fn from(error: RunError) -> Self {
+impl From<LinkingError> for RunFault {
+    fn from(error: LinkingError) -> Self {
         match error {
-            RunError::Join(JoinError::Cancelled) => Self::Stopped,
-            other => Self::Run(other),
+            LinkingError::Run(RunError::Join(JoinError::Cancelled)) => Self::Stopped,
+            LinkingError::Run(other) => Self::Run(other),
+            LinkingError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -279,59 +246,4 @@ fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput
         }
     }
     Ok(inputs)
-}
-
-/// What is kept of a run. A record that is not open (brokered, hidden) is shown to nobody else and
-/// counted in no aggregate; its own agency sees its links.
-fn result_of(datasets: &[Dataset], open: &[Option<Vec<bool>>], run: &Run) -> RunResult {
-    let is_open = |agency: u16, record: u32| {
-        let flags = open.get(usize::from(agency)).and_then(Option::as_ref);
-        flags.is_none_or(|flags| flags.get(record as usize).copied().unwrap_or(true))
-    };
-    let mut links = Vec::with_capacity(run.links.len());
-    let mut pairs: std::collections::BTreeMap<(u16, u16), (u64, u64)> = std::collections::BTreeMap::new();
-    for link in run.links.iter().filter(|link| link.band != Band::None) {
-        let (left, right) = ((link.agency_a, link.record_a), (link.agency_b, link.record_b));
-        let found = FoundLink {
-            left: (left.0, datasets[usize::from(left.0)].refs[left.1 as usize]),
-            right: (right.0, datasets[usize::from(right.0)].refs[right.1 as usize]),
-            shown_left: is_open(right.0, right.1),
-            shown_right: is_open(left.0, left.1),
-            band: link.band,
-            reasons: link.reasons,
-            score: link.score.rounded(),
-        };
-        if found.shown_left && found.shown_right {
-            let count = pairs.entry((left.0.min(right.0), left.0.max(right.0))).or_default();
-            match link.band {
-                Band::Match => count.0 += 1,
-                Band::Review => count.1 += 1,
-                Band::None => {}
-            }
-        }
-        links.push(found);
-    }
-    let pairs = pairs.into_iter().map(|((a, b), (matched, review))| (a, b, matched, review)).collect();
-    RunResult { links, overlap: OverlapCounts { pairs, known_to: known_to(datasets, run, is_open) } }
-}
-
-/// Children by the number of agencies that know them, open records only.
-fn known_to(datasets: &[Dataset], run: &Run, is_open: impl Fn(u16, u32) -> bool) -> Vec<u64> {
-    let mut known_to = vec![0u64; datasets.len()];
-    let mut alone: u64 = 0;
-    for (agency, dataset) in (0u16..).zip(datasets) {
-        let rows = 0..u32::try_from(dataset.len()).unwrap_or(u32::MAX);
-        alone += rows.filter(|row| is_open(agency, *row)).count() as u64;
-    }
-    for group in run.groups.iter() {
-        let members = group.iter().filter(|member| is_open(member.agency, member.record)).count();
-        alone -= members as u64;
-        if let Some(count) = members.checked_sub(1).and_then(|at| known_to.get_mut(at)) {
-            *count += 1;
-        }
-    }
-    if let Some(first) = known_to.first_mut() {
-        *first += alone;
-    }
-    known_to
 }

@@ -129,7 +129,7 @@ mod tests {
                 br#"{"type":"urn:blindlink:problem:internal","title":"The service failed","status":500}"#;
             assert_eq!((response.0, &response.1[..]), (500, &fixed[..]), "{path}");
         }
-        assert!(centre.metrics.text(0, 0).contains("status=\"500\""));
+        assert!(centre.metrics.text(0, 0, &[]).contains("status=\"500\""));
     }
 
     trait IntoBodyBytes {

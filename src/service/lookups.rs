@@ -211,21 +211,21 @@ pub(super) fn feed_prefix(project: &ProjectId, holder: &AgencyId) -> String {
 }
 
 /// The latest finished run and the parties, read once for all records of a request.
-struct View<'c> {
+pub(super) struct View<'c> {
     vault: &'c Vault,
     project: &'c ProjectRecord,
-    run: Option<RunRecord>,
+    pub(super) run: Option<RunRecord>,
     parties: BTreeMap<AgencyId, AgencyRecord>,
 }
 
 impl<'c> View<'c> {
-    fn new(vault: &'c Vault, project: &'c ProjectRecord) -> Result<Self, ApiError> {
+    pub(super) fn new(vault: &'c Vault, project: &'c ProjectRecord) -> Result<Self, ApiError> {
         let run = vault.latest_run(&project.id, project.epoch)?;
         let run = run.filter(|run| run.state == RunState::Finished);
         Ok(Self { vault, project, run, parties: parties_by_id(vault, project)? })
     }
 
-    fn seen(&self, asked: &Asked<'_>, record: &RecordRef) -> Result<Seen, ApiError> {
+    pub(super) fn seen(&self, asked: &Asked<'_>, record: &RecordRef) -> Result<Seen, ApiError> {
         let (vault, project, agency) = (self.vault, self.project, asked.agency);
         let known = vault.is_current_record(&project.id, project.epoch, agency, record)?;
         let mut seen = Seen { known, ..Seen::default() };
@@ -234,14 +234,14 @@ impl<'c> View<'c> {
         if alerts::is_decoy(vault.store(), &project.id, agency, record)? {
             alerts::raise(vault.store(), &AlertKind::Decoy, &asked.asking())?;
         }
-        for link in vault.links_of(&run.id, agency, record)? {
+        for link in vault.links_of(run, agency, record)? {
             self.add(asked, run, &link, &mut seen)?;
         }
         seen.matches.sort_by(|a, b| b.band.cmp(&a.band).then_with(|| a.agency.cmp(&b.agency)));
         Ok(seen)
     }
 
-    fn add(
+    pub(super) fn add(
         &self,
         asked: &Asked<'_>,
         run: &RunRecord,
@@ -251,29 +251,33 @@ impl<'c> View<'c> {
         let Some(input) = run.inputs.get(usize::from(link.other_input)) else { return Ok(()) };
         let (holder, agency) = (&input.agency, asked.agency);
         let Some(level) = asked.allowed.answer_level(holder) else { return Ok(()) };
-        let Some(party) = self.parties.get(holder) else { return Ok(()) };
-        let back = self.vault.links_of(&run.id, holder, &link.other)?;
+        let named = if link.brokered { self.project.broker.as_ref() } else { Some(holder) };
+        let Some(party) = named.and_then(|named| self.parties.get(named)) else { return Ok(()) };
+        let back = self.vault.links_of(run, holder, &link.other)?;
         let from_here = |back: &LinkRecord| {
             let input = run.inputs.get(usize::from(back.other_input));
             back.other == link.own && input.is_some_and(|input| input.agency == *agency)
         };
+        let back = back.iter().find(|back| from_here(back));
         seen.best = seen.best.max(Some(link.band));
         seen.told.push(Told {
             agency: holder.clone(),
             record: link.other,
             band: link.band,
-            level,
-            mutual: back.iter().any(from_here),
+            // Who asks about a brokered record of its own is not named to the holder either.
+            level: if back.is_some_and(|back| back.brokered) { AnswerLevel::YesNo } else { level },
+            mutual: back.is_some(),
         });
         if level > AnswerLevel::YesNo {
             seen.matches.push(AnswerMatch {
-                agency: holder.clone(),
+                agency: party.id.clone(),
                 name: party.name.clone(),
                 band: link.band,
                 reasons: link.reasons.iter().collect(),
                 contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
-                data_as_of: input.sealed,
+                data_as_of: if link.brokered { run.started } else { input.sealed },
                 reference: link.reference,
+                brokered: link.brokered,
             });
         }
         Ok(())
@@ -352,7 +356,7 @@ pub(super) fn many(
     Ok(LookupBatchAnswer { answers: answers.collect(), parties, run, at: asked.at })
 }
 
-fn others(
+pub(super) fn others(
     vault: &Vault,
     grant: &AgencyGrant<Ask>,
 ) -> Result<Vec<crate::wire::messages::PartyMessage>, ApiError> {

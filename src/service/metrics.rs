@@ -21,6 +21,13 @@ pub(super) struct Metrics {
     requests: Mutex<BTreeMap<(String, String, u16), Series>>,
 }
 
+/// The reviews of one project.
+pub(super) struct ReviewFigures {
+    pub(super) project: crate::wire::ProjectId,
+    pub(super) open: u64,
+    pub(super) oldest_seconds: u64,
+}
+
 impl Metrics {
     /// Counts an answered request. There are as many series as routes times answers: bounded.
     pub(super) fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
@@ -35,7 +42,7 @@ impl Metrics {
     }
 
     /// The figures as Prometheus reads them.
-    pub(super) fn text(&self, store_bytes: u64, runs: usize) -> String {
+    pub(super) fn text(&self, store_bytes: u64, runs: usize, reviews: &[ReviewFigures]) -> String {
         let mut text = String::new();
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a String cannot fail.
@@ -48,6 +55,17 @@ impl Metrics {
         line(format_args!("# HELP blindlink_runs Runs that wait or compute."));
         line(format_args!("# TYPE blindlink_runs gauge"));
         line(format_args!("blindlink_runs {runs}"));
+        line(format_args!("# HELP blindlink_reviews_open Uncertain pairs that wait for a word."));
+        line(format_args!("# TYPE blindlink_reviews_open gauge"));
+        for project in reviews {
+            line(format_args!("blindlink_reviews_open{{project=\"{}\"}} {}", project.project, project.open));
+        }
+        line(format_args!("# HELP blindlink_reviews_oldest_seconds How long the oldest of them waits."));
+        line(format_args!("# TYPE blindlink_reviews_oldest_seconds gauge"));
+        for project in reviews {
+            let (id, seconds) = (&project.project, project.oldest_seconds);
+            line(format_args!("blindlink_reviews_oldest_seconds{{project=\"{id}\"}} {seconds}"));
+        }
         line(format_args!("# HELP blindlink_request_seconds Time from a request to its answer."));
         line(format_args!("# TYPE blindlink_request_seconds histogram"));
         for ((method, route, status), series) in requests.iter() {
@@ -74,7 +92,7 @@ mod tests {
     fn classes_are_cumulative() {
         let metrics = Metrics::default();
         metrics.count("GET", "/v1/projects/{project}", 200, Duration::from_millis(7));
-        let text = metrics.text(3, 1);
+        let text = metrics.text(3, 1, &[]);
         let series = "{method=\"GET\",route=\"/v1/projects/{project}\",status=\"200\"";
         assert!(text.contains(&format!("bucket{series},le=\"0.005\"}} 0\n")), "{text}");
         assert!(text.contains(&format!("bucket{series},le=\"0.010\"}} 1\n")));

@@ -58,6 +58,21 @@ routes! {
     GET "/v1/projects/{project}/ledger/consistency" => h::ledger::consistency;
     GET "/v1/projects/{project}/ledger/export" => h::ledger::export;
     POST "/v1/projects/{project}/decoys" => h::alerts::plant;
+    POST "/v1/projects/{project}/break-glass" => h::shields::break_glass;
+    PUT "/v1/projects/{project}/broker" => h::projects::set_broker;
+    GET "/v1/projects/{project}/shields" => h::shields::list;
+    PUT "/v1/projects/{project}/shields/{record}" => h::shields::put;
+    GET "/v1/projects/{project}/unshields" => h::shields::unshields;
+    POST "/v1/projects/{project}/unshields" => h::shields::propose;
+    POST "/v1/projects/{project}/unshields/{unshield}/decision" => h::shields::decide;
+    GET "/v1/projects/{project}/notices" => h::shields::notices;
+    GET "/v1/projects/{project}/reviews" => h::reviews::list;
+    GET "/v1/projects/{project}/reviews/{reference}" => h::reviews::read;
+    POST "/v1/projects/{project}/reviews/{reference}/decisions" => h::reviews::decide;
+    GET "/v1/projects/{project}/backlog" => h::reviews::backlog;
+    GET "/v1/projects/{project}/apart" => h::reviews::apart_sets;
+    POST "/v1/projects/{project}/apart" => h::reviews::keep_apart;
+    DELETE "/v1/projects/{project}/apart/{apart}" => h::reviews::lift_apart;
     GET "/v1/projects/{project}/overlap" => h::overlap::read;
     GET "/v1/projects/{project}/events" => h::events::project;
     GET "/console" => console::pages::home;
@@ -65,5 +80,8 @@ routes! {
     POST "/console/sign-in" => console::sign::sign_in;
     POST "/console/sign-out" => console::sign::sign_out;
     GET "/console/style.css" => console::pages::style;
+    GET "/console/reviews" => console::reviews::list;
+    GET "/console/reviews/{reference}" => console::reviews::read;
+    POST "/console/reviews/{reference}" => console::reviews::decide;
     GET "/console/projects/{project}" => console::pages::project;
 }

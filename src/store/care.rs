@@ -111,8 +111,8 @@ fn check_runs(
         }
         report.runs += 1;
         for input in &run.inputs {
-            match vault.links(&run.id, &input.agency, None, usize::MAX) {
-                Ok(links) => report.links += links.len() as u64,
+            match vault.count_links(&run.id, &input.agency) {
+                Ok(links) => report.links += links,
                 Err(fault) => report.faults.push(format!("run {}, {}: {fault}", run.id, input.agency)),
             }
         }

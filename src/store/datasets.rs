@@ -4,7 +4,8 @@ use super::records::{Manifest, NewEvent, UploadRecord, decode};
 use super::uploads::{layout_of, removals_pages};
 use super::{Batch, StoreError, Vault, at_rest, names};
 use crate::wire::{
-    AgencyId, DatasetId, EncodingBatch, Epoch, Month, ProjectId, RecordRef, RunId, UtcTime, arrow,
+    AgencyId, DatasetId, EncodingBatch, Epoch, Month, PayloadColumn, ProjectId, RecordRef, RunId, UtcTime,
+    Visibility, arrow,
 };
 use std::collections::HashSet;
 use std::sync::{PoisonError, TryLockError};
@@ -171,6 +172,25 @@ impl Vault {
             let part = arrow::read_stream(&layout, &plain, records_max);
             visit(part.map_err(|_| StoreError::Unreadable { entry: "part" })?)
         })
+    }
+
+    /// What an open upload says of who may learn of its records; empty where its layout does not say.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn uploaded_visibility(
+        &self,
+        upload: &UploadRecord,
+    ) -> Result<Vec<(RecordRef, Visibility)>, StoreError> {
+        let mut said = Vec::new();
+        if upload.header.layout.payload().contains(&PayloadColumn::Visibility) {
+            self.each_part(upload, |batch| {
+                let rows = batch.refs.iter().zip(&batch.payload);
+                said.extend(rows.map(|(r, payload)| (*r, payload.visibility.unwrap_or(Visibility::Open))));
+                Ok(())
+            })?;
+        }
+        Ok(said)
     }
 
     /// Removes encodings of superseded datasets, unless somebody is loading: then the next seal or

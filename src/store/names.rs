@@ -78,7 +78,12 @@ pub(super) fn link_references(run: &RunId) -> String {
     format!("link-reference/{run}/")
 }
 
+/// Pages of the links of a run that an agency may not read, because the other record is shielded.
+pub(super) fn behind(run: &RunId, agency: &AgencyId) -> String {
+    format!("behind/{run}/{agency}/")
+}
+
 /// The folders whose entries belong to one dataset, by `folder/dataset/`.
 pub(super) const DATASET_FOLDERS: [&str; 5] = ["spec", "have", "part", "refs", "gone"];
 /// The folders whose entries belong to one run.
-pub(super) const RUN_FOLDERS: [&str; 2] = ["link", "link-reference"];
+pub(super) const RUN_FOLDERS: [&str; 3] = ["link", "link-reference", "behind"];

@@ -74,6 +74,49 @@ impl Pages {
         Ok(false)
     }
 
+    /// Removes the entry with exactly this key and returns it.
+    pub(super) fn take(&self, store: &dyn Store, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = store.last_at_or_before(&self.prefix, &self.page_key(key))?;
+        let Some((name, value)) = found else { return Ok(None) };
+        let mut entries: Vec<&[u8]> = value.chunks_exact(self.width).collect();
+        let Some(at) = entries.iter().position(|entry| entry[..self.key_width] == *key) else {
+            return Ok(None);
+        };
+        let entry = entries.remove(at).to_vec();
+        let mut batch = Batch::new();
+        batch.expect(name.as_slice(), Some(value.clone()));
+        // A page keeps its name though its first entry goes: names only must not exceed what they hold.
+        if entries.is_empty() {
+            batch.remove(name);
+        } else {
+            batch.put(name, entries.concat());
+        }
+        store.apply(&batch)?;
+        Ok(Some(entry))
+    }
+
+    /// Adds an entry where its key belongs; one of the same key is replaced.
+    pub(super) fn insert(&self, store: &dyn Store, entry: &[u8]) -> Result<(), StoreError> {
+        let key = &entry[..self.key_width];
+        let mut batch = Batch::new();
+        let Some((name, value)) = store.last_at_or_before(&self.prefix, &self.page_key(key))? else {
+            batch.put(self.page_key(key), entry);
+            return store.apply(&batch);
+        };
+        let mut entries: Vec<&[u8]> = value.chunks_exact(self.width).collect();
+        entries.retain(|other| other[..self.key_width] != *key);
+        entries.insert(entries.partition_point(|other| other[..self.key_width] < *key), entry);
+        batch.expect(name.as_slice(), Some(value.clone()));
+        let half =
+            if entries.len() * self.width > PAGE_BYTES_MAX { entries.len() / 2 } else { entries.len() };
+        let (kept, moved) = entries.split_at(half);
+        batch.put(name, kept.concat());
+        if let Some(first) = moved.first() {
+            batch.put(self.page_key(&first[..self.key_width]), moved.concat());
+        }
+        store.apply(&batch)
+    }
+
     /// Calls `visit` with every page, in order.
     pub(super) fn each_page(
         &self,
@@ -126,5 +169,30 @@ mod tests {
         }
         assert_eq!(all, sorted);
         assert!(!pages.contains(&MemoryStore::new(), &[0; 16]).unwrap());
+    }
+
+    #[test]
+    fn entries_are_taken_and_inserted_one_by_one() {
+        let (store, other) = (MemoryStore::new(), MemoryStore::new());
+        let pages = Pages::new("p/", 24, 16);
+        let entry = |n: u64| [&[0; 8][..], &n.to_be_bytes(), &[7; 8]].concat();
+        let sorted: Vec<u8> = (0..5_000).flat_map(entry).collect();
+        pages.write(&store, &sorted).unwrap();
+        // In an order that visits all pages again and again.
+        let order = || (0..5_000u64).map(|n| n * 1_871 % 5_000);
+        for n in order() {
+            pages.insert(&other, &entry(n)).unwrap();
+            pages.insert(&other, &entry(n)).unwrap();
+        }
+        assert_eq!(pages.entries(&other, &[], usize::MAX).unwrap().concat(), sorted);
+        for n in order() {
+            assert_eq!(pages.take(&store, &entry(n)[..16]).unwrap(), Some(entry(n)), "{n}");
+            assert_eq!(pages.take(&store, &entry(n)[..16]).unwrap(), None);
+            if n.is_multiple_of(101) {
+                let left = pages.entries(&store, &[], usize::MAX).unwrap();
+                assert!(left.is_sorted());
+            }
+        }
+        assert!(store.scan(b"p/", None, 1).unwrap().is_empty(), "empty pages go");
     }
 }

@@ -34,6 +34,7 @@ impl Vault {
             created: self.now(),
             ends: Some(new.ends.unwrap_or_else(|| self.now().plus_hours(TRIAL_HOURS))),
             secret: ProjectSecret::from_bytes(secret),
+            broker: None,
         };
         let name = names::project(&new.id);
         if self.store.value(name.as_bytes())?.is_some() {
@@ -86,6 +87,22 @@ impl Vault {
                 record.key_check = key_check;
             }
             later
+        })
+    }
+
+    /// Names the party that answers for brokered records. None: there is no such project.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn set_broker(
+        &self,
+        id: &ProjectId,
+        broker: &AgencyId,
+        event: NewEvent,
+    ) -> Result<Option<ProjectRecord>, StoreError> {
+        self.change_project(id, event.subject(broker), |record| {
+            record.broker = Some(broker.clone());
+            true
         })
     }
 

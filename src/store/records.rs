@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::wire::messages::{CaseReference, ContactPoint, KeyScope, Line, Role, RunState};
 use crate::wire::{
     AgencyId, Band, CertificateFingerprint, ContentDigest, DatasetId, DecisionModel, EncodingHeader, Epoch,
-    KeyCheckValue, KeyId, Layout, LinkReference, ProjectId, PurposeCode, Reasons, RecordRef, RunId,
+    KeyCheckValue, KeyId, Layout, LinkReference, Month, ProjectId, PurposeCode, Reasons, RecordRef, RunId,
     SchemaFingerprint, UtcTime,
 };
 use serde::de::DeserializeOwned;
@@ -75,6 +75,9 @@ pub struct ProjectRecord {
     pub ends: Option<UtcTime>,
     /// For references and request hashes.
     pub secret: ProjectSecret,
+    /// The party that answers for brokered records; without one they are not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<AgencyId>,
 }
 
 impl ProjectRecord {
@@ -217,6 +220,9 @@ pub struct RunRecord {
     pub links: u64,
     /// What it counted, once finished.
     pub overlap: Option<OverlapCounts>,
+    /// What it obeyed ([`super::Vault::knowledge`]) when it was begun.
+    #[serde(default)]
+    pub knowledge: String,
     /// Why it failed, for the operator.
     pub cause: Option<String>,
 }
@@ -238,6 +244,10 @@ pub struct LinkRecord {
     pub score: i64,
     /// What to quote.
     pub reference: LinkReference,
+    /// The last month in which both records may be shown, where one of them ends.
+    pub expiry: Option<Month>,
+    /// Whether the broker answers for the other record; known when it is read, never stored.
+    pub brokered: bool,
 }
 
 impl std::fmt::Debug for LinkRecord {

@@ -1,25 +1,13 @@
-//! Runs and their links: immutable snapshots, readable from either side by the side's own refs.
+//! Runs: immutable snapshots, begun, finished or ended without a result.
 
-use super::pages::Pages;
+use super::links::{WIDTH, behind_pages, links_pages, reference_entry, reference_pages};
 use super::records::{
     LinkRecord, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord, decode, encode,
 };
 use super::vault::Once;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::RunState;
-use crate::wire::{AgencyId, Band, Epoch, LinkReference, ProjectId, Reasons, RecordRef, RunId};
-
-const KEY_WIDTH: usize = 16 + 2 + 16;
-const WIDTH: usize = KEY_WIDTH + 1 + 2 + 8 + 8;
-const REFERENCE_WIDTH: usize = 8 + 2 + 16 + 2 + 16;
-
-/// Where a page of links ended: the asker's own last ref, and how many links of it were shown. (The key
-/// of the last entry would do, but it holds the other agency's ref.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkCursor {
-    own: RecordRef,
-    shown: u16,
-}
+use crate::wire::{Band, Epoch, Month, ProjectId, Reasons, RecordRef, RunId};
 
 /// A link as the engine found it: both sides.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +26,8 @@ pub struct FoundLink {
     pub reasons: Reasons,
     /// The score, rounded.
     pub score: i64,
+    /// The last month in which both records may be shown, where one of them ends.
+    pub expiry: Option<Month>,
 }
 
 /// What a finished run leaves.
@@ -46,94 +36,6 @@ pub struct RunResult {
     pub links: Vec<FoundLink>,
     /// What was counted.
     pub overlap: OverlapCounts,
-}
-
-impl LinkCursor {
-    /// The cursor after `page`, the page that began at `earlier`; none after an empty page.
-    #[must_use]
-    pub fn after(page: &[LinkRecord], earlier: Option<Self>) -> Option<Self> {
-        let own = page.last()?.own;
-        let on_page = page.iter().rev().take_while(|link| link.own == own).count();
-        let before = match earlier {
-            Some(cursor) if cursor.own == own => cursor.shown,
-            _ => 0,
-        };
-        Some(Self { own, shown: before.saturating_add(u16::try_from(on_page).unwrap_or(u16::MAX)) })
-    }
-}
-
-impl std::fmt::Display for LinkCursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.own, self.shown)
-    }
-}
-
-impl std::str::FromStr for LinkCursor {
-    type Err = crate::wire::IdError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = crate::wire::IdError::Slug { kind: "a cursor" };
-        let (own, shown) = text.split_once('-').ok_or(wrong.clone())?;
-        Ok(Self { own: own.parse()?, shown: shown.parse().map_err(|_| wrong)? })
-    }
-}
-
-fn links_pages(run: &RunId, agency: &AgencyId) -> Pages {
-    Pages::new(&names::links(run, agency), WIDTH, KEY_WIDTH)
-}
-
-fn reference_pages(run: &RunId) -> Pages {
-    Pages::new(&names::link_references(run), REFERENCE_WIDTH, REFERENCE_WIDTH)
-}
-
-impl LinkRecord {
-    fn to_bytes(&self) -> [u8; WIDTH] {
-        let mut bytes = [0; WIDTH];
-        bytes[..16].copy_from_slice(self.own.as_bytes());
-        bytes[16..18].copy_from_slice(&self.other_input.to_be_bytes());
-        bytes[18..KEY_WIDTH].copy_from_slice(self.other.as_bytes());
-        bytes[KEY_WIDTH] = match self.band {
-            Band::None => 0,
-            Band::Review => 1,
-            Band::Match => 2,
-        };
-        bytes[KEY_WIDTH + 1..KEY_WIDTH + 3].copy_from_slice(&self.reasons.bits().to_le_bytes());
-        bytes[KEY_WIDTH + 3..KEY_WIDTH + 11].copy_from_slice(&self.score.to_le_bytes());
-        bytes[KEY_WIDTH + 11..].copy_from_slice(&self.reference.number().to_le_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let unreadable = StoreError::Unreadable { entry: "link" };
-        let mut reader = Fields(bytes);
-        let read = (|| {
-            Some(Self {
-                own: RecordRef::from_bytes(reader.take()?),
-                other_input: u16::from_be_bytes(reader.take()?),
-                other: RecordRef::from_bytes(reader.take()?),
-                band: match reader.take::<1>()? {
-                    [0] => Band::None,
-                    [1] => Band::Review,
-                    [2] => Band::Match,
-                    _ => return None,
-                },
-                reasons: Reasons::from_bits(u16::from_le_bytes(reader.take()?)),
-                score: i64::from_le_bytes(reader.take()?),
-                reference: LinkReference::from_number(u64::from_le_bytes(reader.take()?)),
-            })
-        })();
-        read.ok_or(unreadable)
-    }
-}
-
-/// Fixed-width fields, one after another.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*field)
-    }
 }
 
 impl Vault {
@@ -160,6 +62,7 @@ impl Vault {
             inputs: agencies,
             links: 0,
             overlap: None,
+            knowledge: self.knowledge(project)?,
             cause: None,
         };
         let mut batch = Batch::new();
@@ -252,6 +155,7 @@ impl Vault {
             input.map(|input| &input.agency).ok_or(StoreError::Unreadable { entry: "run" })
         };
         let mut sides: Vec<Vec<[u8; WIDTH]>> = vec![Vec::new(); run.inputs.len()];
+        let mut behind = sides.clone();
         let mut references = Vec::with_capacity(links.len());
         for link in links {
             let (left, right) = (link.left, link.right);
@@ -266,16 +170,19 @@ impl Vault {
                     reasons: link.reasons,
                     score: link.score,
                     reference,
+                    expiry: link.expiry,
+                    brokered: false,
                 };
-                if shown {
-                    sides[usize::from(own.0)].push(record.to_bytes());
-                }
+                let side = if shown { &mut sides } else { &mut behind };
+                side[usize::from(own.0)].push(record.to_bytes());
             }
             references.push(reference_entry(reference, left, right));
         }
-        for (input, mut entries) in run.inputs.iter().zip(sides) {
+        for (input, (mut entries, mut behind)) in run.inputs.iter().zip(sides.into_iter().zip(behind)) {
             entries.sort_unstable();
+            behind.sort_unstable();
             links_pages(&run.id, &input.agency).write(&*self.store, entries.as_flattened())?;
+            behind_pages(&run.id, &input.agency).write(&*self.store, behind.as_flattened())?;
         }
         references.sort_unstable();
         reference_pages(&run.id).write(&*self.store, references.as_flattened())
@@ -317,78 +224,4 @@ impl Vault {
         }
         Ok(())
     }
-
-    /// Links of a run that touch `agency`'s records, after `after`, in order of its own refs.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn links(
-        &self,
-        run: &RunId,
-        agency: &AgencyId,
-        after: Option<LinkCursor>,
-        limit: usize,
-    ) -> Result<Vec<LinkRecord>, StoreError> {
-        let from = after.as_ref().map_or(&[][..], |cursor| cursor.own.as_bytes());
-        let shown = after.map_or(0, |cursor| usize::from(cursor.shown));
-        let entries = links_pages(run, agency).entries(&*self.store, from, limit + shown)?;
-        entries.iter().skip(shown).map(|entry| LinkRecord::from_bytes(entry)).collect()
-    }
-
-    /// Links of a run that touch one record of `agency`, in order of the other agencies.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn links_of(
-        &self,
-        run: &RunId,
-        agency: &AgencyId,
-        record: &RecordRef,
-    ) -> Result<Vec<LinkRecord>, StoreError> {
-        let limit = 4 * crate::wire::limits::AGENCIES_MAX;
-        let entries = links_pages(run, agency).entries(&*self.store, record.as_bytes(), limit)?;
-        let links = entries.iter().map(|entry| LinkRecord::from_bytes(entry));
-        links.take_while(|link| link.as_ref().map_or(true, |link| link.own == *record)).collect()
-    }
-
-    /// The link behind a reference as `agency` may see it; none: no such link, or not one of its own.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn link_by_reference(
-        &self,
-        run: &RunRecord,
-        agency: &AgencyId,
-        reference: LinkReference,
-    ) -> Result<Option<LinkRecord>, StoreError> {
-        let from = reference.number().to_be_bytes();
-        for entry in reference_pages(&run.id).entries(&*self.store, &from, 4)? {
-            let mut fields = Fields(&entry);
-            if fields.take::<8>() != Some(from) {
-                break;
-            }
-            while let (Some(input), Some(record)) = (fields.take::<2>(), fields.take::<16>()) {
-                let input = run.inputs.get(usize::from(u16::from_be_bytes(input)));
-                if input.is_some_and(|input| input.agency == *agency) {
-                    let links = self.links_of(&run.id, agency, &RecordRef::from_bytes(record))?;
-                    return Ok(links.into_iter().find(|link| link.reference == reference));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn reference_entry(
-    reference: LinkReference,
-    left: (u16, RecordRef),
-    right: (u16, RecordRef),
-) -> [u8; REFERENCE_WIDTH] {
-    let mut entry = [0; REFERENCE_WIDTH];
-    entry[..8].copy_from_slice(&reference.number().to_be_bytes());
-    entry[8..10].copy_from_slice(&left.0.to_be_bytes());
-    entry[10..26].copy_from_slice(left.1.as_bytes());
-    entry[26..28].copy_from_slice(&right.0.to_be_bytes());
-    entry[28..].copy_from_slice(right.1.as_bytes());
-    entry
 }

@@ -210,6 +210,17 @@ impl Vault {
         Ok(())
     }
 
+    /// Remembers the result of a request that changed nothing, so that sending it again gives the same.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn remember_alone(&self, once: Option<&Once>, result: &str) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        self.remember(&mut batch, once, result)?;
+        self.store.apply(&batch)?;
+        self.store.flush()
+    }
+
     /// Removes results remembered more than `hours` ago.
     pub(super) fn forget_requests(&self, hours: u32) -> Result<u64, StoreError> {
         let mut removed = 0;

@@ -21,9 +21,9 @@ mod time;
 pub use batch::{BatchError, EncodingBatch, ExactColumn, SlotColumn};
 pub use certificate::{CertificateFingerprint, FingerprintError};
 pub use decision::{
-    AttributeModel, Band, DateGuard, DecisionError, DecisionModel, DiceModel, EvidenceForm, EvidenceModel,
-    ExactModel, Guards, Implication, OrMissing, Reason, Reasons, Score, SegmentMap, Similarity,
-    SimilarityError, TwinGuard, ViewModel,
+    AttributeBand, AttributeModel, Band, DateGuard, DecisionError, DecisionModel, DiceModel, EvidenceForm,
+    EvidenceModel, ExactModel, Guards, Implication, OrMissing, Reason, Reasons, Score, SegmentMap,
+    Similarity, SimilarityError, TwinGuard, ViewModel,
 };
 pub use header::{EncodingHeader, FORMAT_VERSION};
 pub use ids::{

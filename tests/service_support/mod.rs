@@ -10,7 +10,7 @@
 
 use blindlink::config::central::CentralConfig;
 use blindlink::service::server::{Running, start_with};
-use blindlink::store::{MemoryStore, Store, system_clock};
+use blindlink::store::{Clock, MemoryStore, Store, system_clock};
 use blindlink::wire::arrow::write_stream;
 use blindlink::wire::messages::{ChunkSpec, DatasetCreate};
 use blindlink::wire::{
@@ -104,8 +104,15 @@ impl Centre {
         Self::on(Arc::new(MemoryStore::new()))
     }
     pub fn on(store: Arc<dyn Store>) -> Self {
+        Self::started(store, system_clock())
+    }
+    /// A centre in memory whose clock the test holds.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self::started(Arc::new(MemoryStore::new()), clock)
+    }
+    fn started(store: Arc<dyn Store>, clock: Clock) -> Self {
         let config = config();
-        let running = start_with(&config, store, system_clock(), false).unwrap();
+        let running = start_with(&config, store, clock, false).unwrap();
         let operator = running.first_key().map(|key| key.expose()).unwrap_or_default();
         Self { running, operator }
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod html;
 pub(super) mod pages;
+pub(super) mod reviews;
 pub(super) mod sign;
 
 use crate::wire::{ContentDigest, KeyId, UtcTime};

@@ -6,7 +6,7 @@ use super::super::body::blocking;
 use super::super::error::ApiError;
 use super::super::state::State;
 use super::html::{page, table, text, time};
-use super::sign::{html_page, signed_in, to};
+use super::sign::{html_page, session_actor, signed_in, to};
 use crate::store::ProjectRecord;
 use crate::wire::messages::{OverlapTable, RunState};
 use actix_web::web::Path;
@@ -24,7 +24,8 @@ pub(in crate::service) async fn style() -> Result<HttpResponse, ApiError> {
 
 pub(in crate::service) async fn home(state: State, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     if signed_in(&state, &request)?.is_none() {
-        return Ok(to("/console/sign-in"));
+        let reviewer = session_actor(&state, &request)?.is_some();
+        return Ok(to(if reviewer { "/console/reviews" } else { "/console/sign-in" }));
     }
     let projects = blocking(move || Ok(state.vault.projects(None, 500)?)).await?;
     let mut body = "<h1>Projects</h1>".to_owned();
@@ -87,6 +88,7 @@ fn project_body(
     body.push_str(&parties(state, project)?);
     body.push_str(&datasets(state, project)?);
     body.push_str(&runs(state, project)?);
+    body.push_str(&backlog(state, project)?);
     match overlap(&state.vault, &grant, None) {
         Ok(found) => body.push_str(&overlap_tables(&found)),
         Err(ApiError::NotFound) => body.push_str("<h2>Overlap</h2><p>No run has finished yet.</p>"),
@@ -154,6 +156,24 @@ fn runs(state: &State, project: &ProjectRecord) -> Result<String, ApiError> {
         rows.push(vec![run.id.to_string(), words, time(run.started), ended]);
     }
     Ok(table("Runs, newest first", &["Run", "State", "Started", "Ended"], 4, &rows))
+}
+
+fn backlog(state: &State, project: &ProjectRecord) -> Result<String, ApiError> {
+    let latest = state.vault.latest_run(&project.id, project.epoch)?;
+    let found = state.vault.backlog(&project.id, latest.as_ref())?;
+    let oldest = found.oldest.map_or("nothing waits".to_owned(), |oldest| {
+        let days = (state.vault.now().millis() - oldest.millis()).max(0) / 86_400_000;
+        format!("{}, {days} days ago", time(oldest))
+    });
+    let row = |what: &str, count: u64| vec![what.to_owned(), count.to_string()];
+    let rows = [
+        row("Wait for a word", found.open),
+        row("Of those, one agency said same", found.half),
+        row("Same child, confirmed by both", found.confirmed),
+        row("Different, blocked", found.blocked),
+    ];
+    let table = table("Uncertain pairs", &["Where they stand", "Pairs"], 1, &rows);
+    Ok(format!("<h2>Reviews</h2><p>The oldest waits since: {oldest}.</p>{table}"))
 }
 
 fn overlap_tables(found: &OverlapTable) -> String {

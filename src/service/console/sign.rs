@@ -1,6 +1,9 @@
-//! Signing in and out of the console, with an operator's or auditor's key of the centre.
+//! Signing in and out of the console: with an operator's or auditor's key of the centre, or with an agency's
+//! reviewer's key, which opens the reviewer's pages and no other.
 
-use super::super::auth::{Actor, CentreGrant, ReadMetrics, actor_again, actor_of, centre};
+use super::super::auth::{
+    Actor, AgencyGrant, CentreGrant, ReadMetrics, Review, actor_again, actor_of, centre, for_party,
+};
 use super::super::body::{blocking, bytes, media_type};
 use super::super::error::ApiError;
 use super::super::state::{Centre, State};
@@ -23,11 +26,19 @@ pub(super) fn signed_in(
     centre_state: &Centre,
     request: &HttpRequest,
 ) -> Result<Option<CentreGrant<ReadMetrics>>, ApiError> {
+    match session_actor(centre_state, request)? {
+        Some(actor) if actor.agency().is_none() => centre(actor).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The holder of the session's key, of the centre or of an agency.
+pub(super) fn session_actor(centre_state: &Centre, request: &HttpRequest) -> Result<Option<Actor>, ApiError> {
     let vault = &centre_state.vault;
     let Some(value) = cookie(request) else { return Ok(None) };
     let Some(key) = centre_state.sessions.key(value, vault.now()) else { return Ok(None) };
     match actor_again(vault, &key) {
-        Ok(actor) => centre(actor).map(Some),
+        Ok(actor) => Ok(Some(actor)),
         Err(ApiError::Unauthenticated) => Ok(None),
         Err(error) => Err(error),
     }
@@ -72,8 +83,9 @@ fn form_page(status: u16, error: Option<&str>) -> HttpResponse {
     };
     let body = format!(
         "{summary}<h1>Sign in</h1><form method=\"post\" action=\"/console/sign-in\" novalidate>\
-         <label for=\"key\">Key of the centre</label>\
-         <p class=\"hint\" id=\"key-hint\">An operator's or auditor's key, as it was shown when it was issued</p>\
+         <label for=\"key\">Key</label>\
+         <p class=\"hint\" id=\"key-hint\">An operator's or auditor's key of the centre, or a reviewer's key of an \
+         agency, as it was shown when it was issued</p>\
          {message}<input id=\"key\" name=\"key\" type=\"password\" autocomplete=\"off\" spellcheck=\"false\" \
          aria-describedby=\"key-hint{described}\"><button>Sign in</button></form>"
     );
@@ -85,7 +97,7 @@ pub(in crate::service) async fn form() -> Result<HttpResponse, ApiError> {
 }
 
 /// Refuses a form that another site sent.
-fn same_site(request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn same_site(request: &HttpRequest) -> Result<(), ApiError> {
     match request.headers().get("sec-fetch-site").map(|value| value.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(ApiError::Malformed("this form must be sent from the console itself".to_owned())),
@@ -107,21 +119,30 @@ pub(in crate::service) async fn sign_in(
     let token = zeroize::Zeroizing::new(form.key);
     let actor = blocking(move || {
         let actor: Actor = actor_of(&shared.vault, &token)?;
-        let grant: CentreGrant<ReadMetrics> = centre(actor)?;
-        shared.vault.record(grant.actor().event("console_signed_in"))?;
-        Ok(grant.actor().key().clone())
+        let (actor, home) = match actor.project().map(ToString::to_string) {
+            Some(project) => {
+                let grant: AgencyGrant<Review> = for_party(&shared.vault, actor, &project)?;
+                (grant.actor().clone(), "/console/reviews")
+            }
+            None => {
+                let grant: CentreGrant<ReadMetrics> = centre(actor)?;
+                (grant.actor().clone(), "/console")
+            }
+        };
+        shared.vault.record(actor.event("console_signed_in"))?;
+        Ok((actor.key().clone(), home))
     });
-    let key = match actor.await {
-        Ok(key) => key,
+    let (key, home) = match actor.await {
+        Ok(signed) => signed,
         Err(ApiError::Unauthenticated | ApiError::Forbidden(_)) => {
-            return Ok(form_page(401, Some("Enter a valid key of the centre")));
+            return Ok(form_page(401, Some("Enter a valid key of the centre or of a reviewer")));
         }
         Err(error) => return Err(error),
     };
     let begun = state.sessions.begin(&key, state.vault.now());
     let value = begun.ok_or_else(|| ApiError::Internal("no random bytes for a session".to_owned()))?;
     Ok(HttpResponse::SeeOther()
-        .insert_header((LOCATION, "/console"))
+        .insert_header((LOCATION, home))
         .insert_header((SET_COOKIE, set_cookie(&state, &value, super::SESSION_HOURS * 3_600)))
         .finish())
 }

@@ -4,8 +4,12 @@ use super::Answered;
 use crate::service::auth::{ReadMetrics, authenticate, centre};
 use crate::service::body::blocking;
 use crate::service::error::ApiError;
+use crate::service::metrics::ReviewFigures;
 use crate::service::state::State;
 use actix_web::{HttpRequest, HttpResponse};
+
+/// Projects whose figures are told.
+const PROJECTS_MAX: usize = 500;
 
 /// The process answers.
 pub(in crate::service) async fn health() -> Answered {
@@ -26,8 +30,19 @@ pub(in crate::service) async fn ready(state: State) -> Answered {
 pub(in crate::service) async fn metrics(state: State, request: HttpRequest) -> Answered {
     let _grant = centre::<ReadMetrics>(authenticate(&state.vault, &request)?)?;
     let text = blocking(move || {
-        let bytes = state.vault.store().bytes_on_disk()?;
-        Ok(state.metrics.text(bytes, state.jobs.count()))
+        let vault = &state.vault;
+        let mut reviews = Vec::new();
+        for project in vault.projects(None, PROJECTS_MAX)? {
+            let latest = vault.latest_run(&project.id, project.epoch)?;
+            let backlog = vault.backlog(&project.id, latest.as_ref())?;
+            let waits_ms = backlog.oldest.map_or(0, |oldest| vault.now().millis() - oldest.millis());
+            reviews.push(ReviewFigures {
+                project: project.id,
+                open: backlog.open,
+                oldest_seconds: u64::try_from(waits_ms / 1_000).unwrap_or(0),
+            });
+        }
+        Ok(state.metrics.text(vault.store().bytes_on_disk()?, state.jobs.count(), &reviews))
     });
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.await?))
 }

@@ -13,7 +13,9 @@ pub(super) mod lookups;
 pub(super) mod openapi;
 pub(super) mod overlap;
 pub(super) mod projects;
+pub(super) mod reviews;
 pub(super) mod runs;
+pub(super) mod shields;
 
 use super::error::ApiError;
 use actix_web::HttpResponse;

@@ -6,7 +6,7 @@ use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
 use crate::service::state::State;
 use crate::store::ProjectRecord;
-use crate::wire::messages::{EpochPut, ProjectCreate, ProjectList, ProjectMessage};
+use crate::wire::messages::{BrokerPut, EpochPut, ProjectCreate, ProjectList, ProjectMessage};
 use crate::wire::{AgencyId, ProjectId};
 use actix_web::HttpRequest;
 use actix_web::web::{Path, Payload};
@@ -84,6 +84,25 @@ pub(in crate::service) async fn begin_epoch(
     });
     let changed = changed.await?.ok_or(ApiError::Rule("a new epoch is later than the current one"))?;
     answer(&request, 200, &message(changed))
+}
+
+pub(in crate::service) async fn set_broker(
+    state: State,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Answered {
+    let actor = authenticate(&state.vault, &request)?;
+    let grant = project::<Operate>(&state.vault, actor, &path)?;
+    let put: BrokerPut = json(&request, payload).await?;
+    let changed = blocking(move || {
+        let (vault, id) = (&state.vault, &grant.project().id);
+        if !vault.is_party(id, &put.agency)? {
+            return Err(ApiError::Rule("the broker is a party of the project: let it join first"));
+        }
+        Ok(vault.set_broker(id, &put.agency, grant.actor().event("broker_named"))?)
+    });
+    answer(&request, 200, &message(changed.await?.ok_or(ApiError::NotFound)?))
 }
 
 /// Parses an agency id of a path; one that cannot exist is not found.

@@ -2,9 +2,11 @@
 //!
 //! May see: thresholds, names and layouts of `wire`. Must not see: encodings, refs, other rooms.
 
+mod attribute;
 mod evidence;
 mod verdict;
 
+pub use attribute::AttributeBand;
 pub use evidence::{
     AttributeModel, DateGuard, EvidenceForm, EvidenceModel, ExactModel, Guards, Implication, OrMissing,
     SegmentMap, TwinGuard, ViewModel,

@@ -230,6 +230,14 @@ pub struct EpochPut {
     pub key_check: Option<KeyCheckValue>,
 }
 
+/// Names the party that answers for brokered records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerPut {
+    /// The party.
+    pub agency: AgencyId,
+}
+
 /// What the centre needs to know of a schema, as `schema show --json` prints it; more fields may follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaCard {

@@ -28,6 +28,9 @@ pub struct LinkMessage {
     pub contact: Option<ContactPoint>,
     /// When the other agency's data was sealed.
     pub data_as_of: UtcTime,
+    /// Whether the agency named is the broker, who answers for an agency that is not named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brokered: bool,
 }
 
 /// Links of one run that touch my records, in order of my refs.
@@ -126,6 +129,9 @@ pub struct AnswerMatch {
     pub data_as_of: UtcTime,
     /// What to quote on the phone.
     pub reference: LinkReference,
+    /// Whether the agency named is the broker, who answers for an agency that is not named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brokered: bool,
 }
 
 /// The answer to a [`LookupRequest`].

@@ -7,9 +7,12 @@
 mod admin;
 mod answers;
 mod datasets;
+mod reviews;
+mod shields;
+mod why;
 
 pub use admin::{
-    AgencyList, AgencyMessage, AgencyPut, CERTIFICATES_MAX, ContactPoint, EpochPut, EventList, EventMessage,
+    AgencyList, AgencyMessage, AgencyPut, BrokerPut, CERTIFICATES_MAX, ContactPoint, EpochPut, EventList, EventMessage,
     KeyCreate, KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role,
     SchemaCard, WhoAmI,
 };
@@ -21,6 +24,16 @@ pub use answers::{
 pub use datasets::{
     ChunkSpec, DatasetCreate, DatasetList, DatasetMessage, DatasetState, RunList, RunMessage, RunState,
 };
+
+pub use reviews::{
+    ApartCreate, ApartList, ApartMessage, AttributeWord, BacklogMessage, ReviewDecide, ReviewList,
+    ReviewMessage, ReviewState, ReviewStep, ReviewVerdict,
+};
+pub use shields::{
+    BreakGlass, NoticeKind, NoticeList, NoticeMessage, Reach, ShieldList, ShieldMessage, ShieldPut,
+    UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose,
+};
+pub use why::Why;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,0 +1,427 @@
+//! What one run compares and what is kept of it: shielded records apart, decided pairs obeyed.
+//!
+//! Everybody's links, groups, counts and reviews come from the records that are not shielded, as if there
+//! were no others. Links of shielded records are found afterwards, each agency's against what the others
+//! show, and only their own agency reads them. This and [`crate::store::Vault`]'s veil are the only two
+//! places where a shield is applied.
+
+use super::policy::Agreement;
+use crate::linkage::arena::Dataset;
+use crate::linkage::decide::Judge;
+use crate::linkage::exec::{Control, Exec};
+use crate::linkage::groups::RecordAt;
+use crate::linkage::run::{Known, Link, LinkOptions, Run, RunError, link, link_known};
+use crate::linkage::words::attribute_words;
+use crate::store::{
+    DecidedPairs, FoundLink, FoundReview, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord,
+    RunResult, ShieldRecord, Side, StoreError, Vault,
+};
+use crate::wire::messages::{AttributeWord, NoticeKind, NoticeMessage, Reach};
+use crate::wire::{AgencyId, Band, EncodingBatch, Month, RecordRef, Visibility};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkingError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One agency's records of a run.
+struct Party {
+    agency: AgencyId,
+    batch: EncodingBatch,
+    visibility: Vec<Visibility>,
+    shields: BTreeMap<RecordRef, ShieldRecord>,
+}
+
+/// How to compute.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'m> {
+    pub(super) agreement: &'m Agreement,
+    pub(super) exec: Exec<'m>,
+    pub(super) control: &'m Control,
+}
+
+/// What a run leaves.
+pub(super) struct Linked {
+    pub(super) inputs: Vec<RunInput>,
+    pub(super) result: RunResult,
+    pub(super) reviews: Vec<FoundReview>,
+}
+
+/// Links the current records of all parties of `project`.
+pub(super) fn link_project(
+    vault: &Vault,
+    project: &ProjectRecord,
+    run: &RunRecord,
+    means: Means<'_>,
+) -> Result<Linked, LinkingError> {
+    let (mut parties, mut inputs) = (Vec::new(), Vec::new());
+    for party in vault.parties(&project.id)? {
+        let Some(read) = vault.read_current(&project.id, run.epoch, &party.id)? else { continue };
+        inputs.push(RunInput {
+            agency: party.id.clone(),
+            dataset: read.manifest.upload.id,
+            sealed: read.manifest.sealed,
+            records: 0,
+        });
+        parties.push(Party::new(vault, project, party.id, read.batch)?);
+    }
+    inherit(vault, project, &mut parties, means)?;
+    let datasets: Vec<Dataset> =
+        parties.iter().map(|party| party.part(|v| v != Visibility::Hidden)).collect();
+    for (input, dataset) in inputs.iter_mut().zip(&datasets) {
+        input.records = dataset.len() as u64;
+    }
+    let decided = vault.decided_pairs(&project.id)?;
+    let mut known = known_in(&datasets, &decided);
+    part(means.agreement, &datasets, &mut known);
+    let options = LinkOptions::default();
+    let found = link_known(&datasets, &known, &project.decision, &options, means.exec, means.control)?;
+    let expiry: Vec<_> = parties.iter().map(Party::expiries).collect();
+    let mut result = result_of(&datasets, &found, &expiry);
+    let reviews = reviews_of(project, &datasets, &parties, &found)?;
+    behind_shields(project, &parties, &datasets, &decided, (&expiry, means), &mut result.links)?;
+    Ok(Linked { inputs, result, reviews })
+}
+
+type Expiries = BTreeMap<RecordRef, Month>;
+
+impl Party {
+    fn new(
+        vault: &Vault,
+        project: &ProjectRecord,
+        agency: AgencyId,
+        batch: EncodingBatch,
+    ) -> Result<Self, StoreError> {
+        let now = vault.now();
+        let mut shields = vault.shields(&project.id, &agency, None, usize::MAX)?;
+        end_inherited(vault, project, &agency, &mut shields)?;
+        let row = |(row, record): (usize, &RecordRef)| match shields.get(record) {
+            Some(shield) => shield.visibility(now),
+            None => {
+                let uploaded = batch.payload.get(row).and_then(|payload| payload.visibility);
+                uploaded.unwrap_or(Visibility::Open)
+            }
+        };
+        let visibility = batch.refs.iter().enumerate().map(row).collect();
+        Ok(Self { agency, batch, visibility, shields })
+    }
+
+    fn rows(&self, wanted: impl Fn(Visibility) -> bool) -> Vec<usize> {
+        let rows = self.visibility.iter().enumerate().filter(|(_, visibility)| wanted(**visibility));
+        rows.map(|(row, _)| row).collect()
+    }
+
+    fn part(&self, wanted: impl Fn(Visibility) -> bool) -> Dataset {
+        let rows = self.rows(wanted);
+        if rows.len() == self.batch.len() {
+            return Dataset::from_batch(self.agency.clone(), &self.batch);
+        }
+        Dataset::from_batch(self.agency.clone(), &self.batch.select(&rows))
+    }
+
+    fn expiries(&self) -> Expiries {
+        let rows = self.batch.refs.iter().zip(&self.batch.payload);
+        rows.filter_map(|(record, payload)| Some((*record, payload.expiry?))).collect()
+    }
+
+    fn hide(&mut self, records: &BTreeSet<RecordRef>) {
+        for (record, visibility) in self.batch.refs.iter().zip(&mut self.visibility) {
+            if records.contains(record) {
+                *visibility = Visibility::Hidden;
+            }
+        }
+    }
+}
+
+/// Ends what was inherited from a record that is not shielded any more.
+fn end_inherited(
+    vault: &Vault,
+    project: &ProjectRecord,
+    agency: &AgencyId,
+    shields: &mut BTreeMap<RecordRef, ShieldRecord>,
+) -> Result<(), StoreError> {
+    let mut ended = BTreeMap::new();
+    for (record, shield) in shields.iter_mut() {
+        let Some((owner, from)) = &shield.inherited else { continue };
+        if vault.visibility(&project.id, owner, from)? != Visibility::Hidden {
+            shield.declared = Visibility::Open;
+            shield.inherited = None;
+            ended.insert(*record, shield.clone());
+        }
+    }
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let event = NewEvent::new("shield_ended").by(None, Some(agency));
+    vault.put_shields_quietly(&project.id, agency, &ended, (event, false))
+}
+
+/// Lets records that come near a shielded one inherit its shield, and tells its owner.
+fn inherit(
+    vault: &Vault,
+    project: &ProjectRecord,
+    parties: &mut [Party],
+    means: Means<'_>,
+) -> Result<(), LinkingError> {
+    let now = vault.now();
+    let mut found: Vec<(usize, BTreeMap<RecordRef, ShieldRecord>)> = Vec::new();
+    for (at, holder) in parties.iter().enumerate() {
+        let shielded = holder.part(|visibility| visibility == Visibility::Hidden);
+        // What was inherited is not handed on: one wrong pair would spread over a whole town.
+        let reach = |record: &RecordRef| match holder.shields.get(record) {
+            Some(shield) if shield.inherited.is_some() => None,
+            Some(shield) => Some(shield.reach),
+            None => Some(Reach::Record),
+        };
+        let far = shielded.refs.iter().any(|record| reach(record) == Some(Reach::Child));
+        if shielded.is_empty() {
+            continue;
+        }
+        for (other, party) in parties.iter().enumerate().filter(|(other, party)| {
+            *other == at || far && means.agreement.pair(&holder.agency, &party.agency).is_some()
+        }) {
+            let mut inherited = BTreeMap::new();
+            for (from, to) in near(project, &shielded, &party.part(|v| v != Visibility::Hidden), means)? {
+                let reaches = reach(&from).is_some_and(|reach| other == at || reach == Reach::Child);
+                // Two people opened this one: it is not to be shut again behind their backs.
+                let opened = party.shields.get(&to).is_some_and(|s| s.open_until.is_some_and(|u| now < u));
+                if !reaches || opened {
+                    continue;
+                }
+                let before = party.shields.get(&to).cloned().unwrap_or_else(|| ShieldRecord::open(now));
+                let shield = ShieldRecord {
+                    declared: Visibility::Hidden,
+                    inherited: Some((holder.agency.clone(), from)),
+                    since: now,
+                    ..before
+                };
+                inherited.insert(to, shield);
+            }
+            if !inherited.is_empty() {
+                found.push((other, inherited));
+            }
+        }
+    }
+    for (at, shields) in found {
+        tell(vault, project, &parties[at].agency, &shields)?;
+        let event = NewEvent::new("shield_inherited").by(None, Some(&parties[at].agency));
+        vault.put_shields_quietly(&project.id, &parties[at].agency, &shields, (event, false))?;
+        parties[at].hide(&shields.keys().copied().collect());
+    }
+    Ok(())
+}
+
+/// Tells the owner of each shield that another record inherited it. The agency whose record that is, if it
+/// is another, is not told: it would learn that there is a shielded record.
+fn tell(
+    vault: &Vault,
+    project: &ProjectRecord,
+    agency: &AgencyId,
+    shields: &BTreeMap<RecordRef, ShieldRecord>,
+) -> Result<(), StoreError> {
+    for (record, shield) in shields {
+        let Some((owner, from)) = &shield.inherited else { continue };
+        let own = owner == agency;
+        let notice = NoticeMessage {
+            number: 0,
+            at: vault.now(),
+            kind: if own { NoticeKind::ShieldInherited } else { NoticeKind::ShieldReached },
+            record: Some(if own { *record } else { *from }),
+            agency: None,
+            why: None,
+        };
+        vault.notify(&project.id, Some(owner), notice)?;
+    }
+    Ok(())
+}
+
+/// Pairs of a shielded record and a shown one that reach a band.
+fn near(
+    project: &ProjectRecord,
+    shielded: &Dataset,
+    shown: &Dataset,
+    means: Means<'_>,
+) -> Result<Vec<(RecordRef, RecordRef)>, LinkingError> {
+    if shown.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Two datasets of a run have two agencies, though here they may have one.
+    let names = ["0", "1"].map(|name| name.parse::<AgencyId>());
+    let [Ok(first), Ok(second)] = names else { return Ok(Vec::new()) };
+    let pair = [Dataset { agency: first, ..shielded.clone() }, Dataset { agency: second, ..shown.clone() }];
+    let run = link(&pair, &project.decision, &LinkOptions::default(), means.exec, means.control)?;
+    let edges = run.candidates.pairs.iter().flat_map(|pair| &pair.edges);
+    Ok(edges.map(|edge| (shielded.refs[edge.a as usize], shown.refs[edge.b as usize])).collect())
+}
+
+/// Links of shielded records, to be read by their own agency only.
+fn behind_shields(
+    project: &ProjectRecord,
+    parties: &[Party],
+    shown: &[Dataset],
+    decided: &DecidedPairs,
+    (expiry, means): (&[Expiries], Means<'_>),
+    links: &mut Vec<FoundLink>,
+) -> Result<(), LinkingError> {
+    let shielded: Vec<Dataset> =
+        parties.iter().map(|party| party.part(|v| v == Visibility::Hidden)).collect();
+    if shielded.iter().all(Dataset::is_empty) {
+        return Ok(());
+    }
+    for (other, theirs) in shown.iter().enumerate() {
+        // One copy of the larger side serves every agency's shielded records.
+        let mut pair = [shielded[other].clone(), theirs.clone()];
+        for (at, own) in shielded.iter().enumerate().filter(|(at, own)| {
+            *at != other && !own.is_empty() && means.agreement.pair(&own.agency, &theirs.agency).is_some()
+        }) {
+            pair[0].clone_from(own);
+            let known = known_in(&pair, decided);
+            let options = LinkOptions::default();
+            let run = link_known(&pair, &known, &project.decision, &options, means.exec, means.control)?;
+            for link in &run.links {
+                let mut found = found_link(&pair, link, &[&expiry[at], &expiry[other]]);
+                let own_left = link.agency_a == 0;
+                (found.shown_left, found.shown_right) = (own_left, !own_left);
+                found.left.0 = number(if own_left { at } else { other });
+                found.right.0 = number(if own_left { other } else { at });
+                links.push(found);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn number(dataset: usize) -> u16 {
+    u16::try_from(dataset).unwrap_or(u16::MAX)
+}
+
+/// What people decided, in the numbers of these datasets.
+fn known_in(datasets: &[Dataset], decided: &DecidedPairs) -> Known {
+    let mut known = Known::default();
+    if decided.same.is_empty() && decided.apart.is_empty() {
+        return known;
+    }
+    let pairs = || decided.same.iter().chain(&decided.apart);
+    let named: BTreeSet<&Side> = pairs().flat_map(|(one, other)| [one, other]).collect();
+    let mut places: BTreeMap<&Side, RecordAt> = BTreeMap::new();
+    for (agency, dataset) in (0u16..).zip(datasets) {
+        let mut of_agency: BTreeMap<RecordRef, &Side> = BTreeMap::new();
+        for side in named.iter().filter(|side| side.0 == dataset.agency) {
+            of_agency.insert(side.1, side);
+        }
+        for (record, name) in (0u32..).zip(&dataset.refs) {
+            if let Some(side) = of_agency.get(name) {
+                places.insert(side, RecordAt { agency, record });
+            }
+        }
+    }
+    let place = |(one, other): &(Side, Side)| Some((*places.get(one)?, *places.get(other)?));
+    decided.same.iter().filter_map(place).for_each(|(one, other)| known.same(one, other));
+    decided.apart.iter().filter_map(place).for_each(|(one, other)| known.apart(one, other));
+    known
+}
+
+/// The pairs of datasets that the agreement does not link.
+fn part(agreement: &Agreement, datasets: &[Dataset], known: &mut Known) {
+    for (at, one) in (0u16..).zip(datasets) {
+        for (other_at, other) in (0u16..).zip(datasets).take(usize::from(at)) {
+            if agreement.pair(&one.agency, &other.agency).is_none() {
+                known.unlinked(other_at, at);
+            }
+        }
+    }
+}
+
+fn found_link(datasets: &[Dataset], link: &Link, expiry: &[&Expiries]) -> FoundLink {
+    let end = |agency: u16, record: u32| {
+        let name = datasets[usize::from(agency)].refs[record as usize];
+        ((agency, name), expiry[usize::from(agency)].get(&name))
+    };
+    let (left, right) = (end(link.agency_a, link.record_a), end(link.agency_b, link.record_b));
+    FoundLink {
+        left: left.0,
+        right: right.0,
+        shown_left: true,
+        shown_right: true,
+        band: link.band,
+        reasons: link.reasons,
+        score: link.score.rounded(),
+        expiry: [left.1, right.1].into_iter().flatten().min().copied(),
+    }
+}
+
+/// What everybody may come to read, and what is counted.
+fn result_of(datasets: &[Dataset], run: &Run, expiry: &[Expiries]) -> RunResult {
+    let expiry: Vec<&Expiries> = expiry.iter().collect();
+    let mut links = Vec::with_capacity(run.links.len());
+    let mut pairs: BTreeMap<(u16, u16), (u64, u64)> = BTreeMap::new();
+    for link in run.links.iter().filter(|link| link.band != Band::None) {
+        let (left, right) = (link.agency_a, link.agency_b);
+        let count = pairs.entry((left.min(right), left.max(right))).or_default();
+        match link.band {
+            Band::Match => count.0 += 1,
+            Band::Review => count.1 += 1,
+            Band::None => {}
+        }
+        links.push(found_link(datasets, link, &expiry));
+    }
+    let pairs = pairs.into_iter().map(|((a, b), (matched, review))| (a, b, matched, review)).collect();
+    RunResult { links, overlap: OverlapCounts { pairs, known_to: known_to(datasets, run) } }
+}
+
+/// Children by the number of agencies that know them.
+fn known_to(datasets: &[Dataset], run: &Run) -> Vec<u64> {
+    let mut known_to = vec![0u64; datasets.len()];
+    let mut alone: u64 = datasets.iter().map(|dataset| dataset.len() as u64).sum();
+    for group in run.groups.iter() {
+        alone -= group.len() as u64;
+        if let Some(count) = group.len().checked_sub(1).and_then(|at| known_to.get_mut(at)) {
+            *count += 1;
+        }
+    }
+    if let Some(first) = known_to.first_mut() {
+        *first += alone;
+    }
+    known_to
+}
+
+/// The uncertain pairs that both agencies may be shown: neither record brokered or shielded.
+fn reviews_of(
+    project: &ProjectRecord,
+    datasets: &[Dataset],
+    parties: &[Party],
+    run: &Run,
+) -> Result<Vec<FoundReview>, LinkingError> {
+    let Some(first) = datasets.first() else { return Ok(Vec::new()) };
+    let judge = Judge::new(&project.decision, &first.layout).map_err(RunError::from)?;
+    let brokered = |party: &Party| -> BTreeSet<RecordRef> {
+        let rows = party.rows(|visibility| visibility == Visibility::Brokered);
+        rows.into_iter().map(|row| party.batch.refs[row]).collect()
+    };
+    let brokered: Vec<_> = parties.iter().map(brokered).collect();
+    let mut reviews = Vec::new();
+    for link in run.links.iter().filter(|link| link.band == Band::Review) {
+        let sides =
+            [(link.agency_a, link.record_a), (link.agency_b, link.record_b)].map(|(agency, record)| {
+                let dataset = &datasets[usize::from(agency)];
+                (
+                    usize::from(agency),
+                    record as usize,
+                    (dataset.agency.clone(), dataset.refs[record as usize]),
+                )
+            });
+        if sides.iter().any(|(at, _, side)| brokered[*at].contains(&side.1)) {
+            continue;
+        }
+        let [(a, row_a, left), (b, row_b, right)] = sides;
+        let words = attribute_words(&judge, (&datasets[a], row_a), (&datasets[b], row_b));
+        let attributes = words.into_iter().map(|(attribute, band)| AttributeWord { attribute, band });
+        reviews.push(FoundReview { left, right, attributes: attributes.collect(), reasons: link.reasons });
+    }
+    Ok(reviews)
+}

@@ -1,0 +1,309 @@
+//! Shields by request: who may learn of a record, unshielding by two people, breaking the glass.
+//!
+//! What a shield does to a run stands in [`super::linking`], what it does to an answer in the store's veil.
+
+use super::alerts::{self, AlertKind};
+use super::auth::{AgencyGrant, Ask, ReadShields, Shield, Submit, Unshield};
+use super::error::ApiError;
+use super::lookups::{self, Stated, View};
+use super::policy::{Approval, ApprovalState, AskKind, Matter, Person};
+use super::state::Centre;
+use crate::store::{ShieldRecord, Vault, stricter};
+use crate::wire::messages::{
+    BreakGlass, LookupAnswer, NoticeKind, NoticeMessage, ShieldList, ShieldMessage, ShieldPut,
+    UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose, Why,
+};
+use crate::wire::{AgencyId, DatasetId, RecordRef, Visibility};
+use std::collections::BTreeMap;
+
+/// Writes down, before an upload is sealed, what it says of who may learn of its records. What was hidden
+/// once stays hidden though the upload says less: an update must not lift a shield.
+///
+/// # Errors
+/// The store's; then nothing is sealed.
+pub(super) fn note_uploaded(
+    vault: &Vault,
+    grant: &AgencyGrant<Submit>,
+    id: &DatasetId,
+) -> Result<(), ApiError> {
+    let (project, agency, now) = (&grant.project().id, grant.agency(), vault.now());
+    let Some(upload) = vault.upload(project, id)? else { return Ok(()) };
+    let said = vault.uploaded_visibility(&upload)?;
+    if said.is_empty() {
+        return Ok(());
+    }
+    let known = vault.shields(project, agency, None, usize::MAX)?;
+    let mut changed = BTreeMap::new();
+    for (record, uploaded) in said {
+        let before = known.get(&record);
+        let held = before.map_or(Visibility::Open, |shield| shield.uploaded);
+        let uploaded = if held == Visibility::Hidden { held } else { uploaded };
+        if uploaded != held {
+            let before = before.cloned().unwrap_or_else(|| ShieldRecord::open(now));
+            changed.insert(record, ShieldRecord { uploaded, since: now, ..before });
+        }
+    }
+    if !changed.is_empty() {
+        vault.put_shields(project, agency, &changed, grant.actor().event("shields_uploaded"))?;
+    }
+    Ok(())
+}
+
+fn message(record: RecordRef, shield: &ShieldRecord, vault: &Vault) -> ShieldMessage {
+    ShieldMessage {
+        record,
+        visibility: shield.visibility(vault.now()),
+        reach: shield.reach,
+        since: shield.since,
+        why: shield.why,
+        inherited_from: shield.inherited.as_ref().map(|(_, record)| *record),
+        open_until: shield.open_until.filter(|until| vault.now() < *until),
+    }
+}
+
+/// The agency's records that are not simply open. What one inherited from another agency's is not among
+/// them: the agency would learn that there is a shielded record.
+///
+/// # Errors
+/// The store's.
+pub(super) fn list(
+    vault: &Vault,
+    grant: &AgencyGrant<ReadShields>,
+    after: Option<RecordRef>,
+    limit: usize,
+) -> Result<ShieldList, ApiError> {
+    let (project, agency) = (&grant.project().id, grant.agency());
+    let mut after = after;
+    let mut shields = Vec::new();
+    loop {
+        let found = vault.shields(project, agency, after.as_ref(), limit)?;
+        let last = found.keys().next_back().copied().filter(|_| found.len() == limit);
+        for (record, shield) in &found {
+            let told = told_of(shield, agency);
+            let plain = told.visibility(vault.now()) == Visibility::Open && told.open_until.is_none();
+            if !plain && shields.len() < limit {
+                shields.push(message(*record, &told, vault));
+            }
+        }
+        match last {
+            Some(last) if shields.len() < limit => after = Some(last),
+            _ => break,
+        }
+    }
+    let full = shields.len() == limit;
+    let next = shields.last().filter(|_| full).map(|shield| shield.record.to_string());
+    Ok(ShieldList { shields, next })
+}
+
+/// A shield without what its own agency is not told.
+fn told_of(shield: &ShieldRecord, agency: &AgencyId) -> ShieldRecord {
+    if shield.is_foreign(agency) {
+        ShieldRecord { declared: Visibility::Open, inherited: None, ..shield.clone() }
+    } else {
+        shield.clone()
+    }
+}
+
+/// Sets who may learn of one of the agency's current records.
+///
+/// # Errors
+/// [`ApiError::NotFound`] for a record that is not among them; [`ApiError::Rule`] for lowering `hidden`.
+pub(super) fn put(
+    vault: &Vault,
+    grant: &AgencyGrant<Shield>,
+    record: RecordRef,
+    put: &ShieldPut,
+) -> Result<ShieldMessage, ApiError> {
+    let (project, agency) = (grant.project(), grant.agency());
+    own_current(vault, grant, &record)?;
+    let now = vault.now();
+    let before = vault.shield(&project.id, agency, &record)?.unwrap_or_else(|| ShieldRecord::open(now));
+    let told = told_of(&before, agency);
+    let shut = stricter(told.uploaded, told.declared) == Visibility::Hidden;
+    if shut && put.visibility != Visibility::Hidden {
+        return Err(ApiError::Rule("a shield is lifted by two people and for a time: propose an unshield"));
+    }
+    let foreign = before.is_foreign(agency) && put.visibility != Visibility::Hidden;
+    let shield = ShieldRecord {
+        declared: if foreign { before.declared } else { put.visibility },
+        inherited: before.inherited.clone().filter(|_| foreign),
+        reach: put.reach,
+        why: Some(put.why),
+        since: now,
+        // Shutting it again ends what two people opened.
+        open_until: None,
+        ..before
+    };
+    let all = BTreeMap::from([(record, shield.clone())]);
+    let event =
+        grant.actor().event(if put.visibility == Visibility::Hidden { "shielded" } else { "visibility_set" });
+    vault.put_shields(&project.id, agency, &all, event)?;
+    Ok(message(record, &told_of(&shield, agency), vault))
+}
+
+fn own_current<P>(vault: &Vault, grant: &AgencyGrant<P>, record: &RecordRef) -> Result<(), ApiError> {
+    let project = grant.project();
+    let own = vault.is_current_record(&project.id, project.epoch, grant.agency(), record)?;
+    if own { Ok(()) } else { Err(ApiError::NotFound) }
+}
+
+fn person(grant: &AgencyGrant<Unshield>) -> Result<Person, ApiError> {
+    let actor = grant.actor().user()?.clone();
+    Ok(Person { agency: Some(grant.agency().clone()), actor, key: grant.actor().key().clone() })
+}
+
+fn line(why: Why) -> Result<crate::wire::messages::Line, ApiError> {
+    why.text().parse().map_err(|_| ApiError::Internal("a reason is no line".to_owned()))
+}
+
+fn unshield_message(id: String, approval: &Approval, vault: &Vault) -> Result<UnshieldMessage, ApiError> {
+    let Matter::Unshield { record, until, .. } = approval.matter() else {
+        return Err(ApiError::Internal("a stored unshield is another matter".to_owned()));
+    };
+    let state = match approval.state(vault.now())? {
+        ApprovalState::Proposed => "proposed",
+        ApprovalState::Approved => "approved",
+        ApprovalState::Refused => "refused",
+        ApprovalState::Withdrawn => "withdrawn",
+        ApprovalState::Lapsed => "lapsed",
+        ApprovalState::Used => "used",
+    };
+    Ok(UnshieldMessage {
+        id,
+        record: *record,
+        until: *until,
+        lapses: approval.lapses(),
+        state: state.to_owned(),
+    })
+}
+
+/// Proposes to open a shielded record for a time.
+///
+/// # Errors
+/// [`ApiError::NotFound`]; [`ApiError::Rule`] when it is not shielded; [`ApiError::Approval`].
+pub(super) fn propose(
+    vault: &Vault,
+    grant: &AgencyGrant<Unshield>,
+    propose: &UnshieldPropose,
+) -> Result<UnshieldMessage, ApiError> {
+    let (project, agency) = (grant.project(), grant.agency());
+    let shield = vault.shield(&project.id, agency, &propose.record)?;
+    let shield = shield.map(|shield| told_of(&shield, agency)).ok_or(ApiError::NotFound)?;
+    if stricter(shield.uploaded, shield.declared) != Visibility::Hidden {
+        return Err(ApiError::Rule("only a shielded record can be opened"));
+    }
+    let matter = Matter::Unshield { agency: agency.clone(), record: propose.record, until: propose.until };
+    let (by, why) = (person(grant)?, line(propose.why)?);
+    let approval = Approval::propose(project.id.clone(), matter, by, why, vault.now(), propose.hours)?;
+    let id = vault.new_unshield(&project.id, agency, &approval, grant.actor().event("unshield_proposed"))?;
+    unshield_message(id, &approval, vault)
+}
+
+/// The agency's proposals.
+///
+/// # Errors
+/// The store's.
+pub(super) fn unshields(vault: &Vault, grant: &AgencyGrant<Unshield>) -> Result<UnshieldList, ApiError> {
+    let found: Vec<(String, Approval)> = vault.unshields(&grant.project().id, grant.agency())?;
+    let unshields = found.into_iter().map(|(id, approval)| unshield_message(id, &approval, vault));
+    Ok(UnshieldList { unshields: unshields.collect::<Result<_, _>>()? })
+}
+
+/// The second person's word. A yes opens the record at once; both its agency and the operator are told.
+///
+/// # Errors
+/// [`ApiError::NotFound`]; [`ApiError::Approval`] for the same person, a second use, a lapsed proposal.
+pub(super) fn decide(
+    vault: &Vault,
+    grant: &AgencyGrant<Unshield>,
+    id: &str,
+    decide: UnshieldDecide,
+) -> Result<UnshieldMessage, ApiError> {
+    let (project, agency, now) = (grant.project(), grant.agency(), vault.now());
+    let stored: Vec<(String, Approval)> = vault.unshields(&project.id, agency)?;
+    let (id, before) = stored.into_iter().find(|(known, _)| known == id).ok_or(ApiError::NotFound)?;
+    let mut approval = before.clone();
+    if !decide.approve {
+        approval.refuse(person(grant)?, line(decide.why)?, now)?;
+        let event = grant.actor().event("unshield_refused");
+        vault.put_unshield((&project.id, agency, &id), (&before, &approval), None, event)?;
+        return unshield_message(id, &approval, vault);
+    }
+    approval.approve(person(grant)?, line(decide.why)?, now)?;
+    let proof = approval.take(person(grant)?, now)?;
+    let Matter::Unshield { record, until, .. } = proof.matter() else { return Err(ApiError::NotFound) };
+    let shield = vault.shield(&project.id, agency, record)?.ok_or(ApiError::NotFound)?;
+    let shield = ShieldRecord { open_until: Some(*until), ..shield };
+    let event = grant.actor().event("unshielded");
+    vault.put_unshield((&project.id, agency, &id), (&before, &approval), Some((record, &shield)), event)?;
+    let notice = NoticeMessage {
+        number: 0,
+        at: now,
+        kind: NoticeKind::Unshielded,
+        record: Some(*record),
+        agency: Some(agency.clone()),
+        why: Some(decide.why),
+    };
+    vault.notify(&project.id, Some(agency), notice.clone())?;
+    vault.notify(&project.id, None, NoticeMessage { record: None, ..notice })?;
+    unshield_message(id, &approval, vault)
+}
+
+/// Hours in which an agency may break the glass for one of its records once.
+const GLASS_HOURS: u32 = 24;
+
+/// One view of who else knows a child, shielded records included. It is decided, charged and written down as a
+/// look-up is; the operator and every owner of a shielded record in the answer are told before it is given.
+///
+/// # Errors
+/// As a look-up's; [`ApiError::Rule`] for a second view within a day.
+pub(super) fn break_glass(
+    centre: &Centre,
+    grant: &AgencyGrant<Ask>,
+    asked: &BreakGlass,
+) -> Result<LookupAnswer, ApiError> {
+    let (project, agency, vault) = (grant.project(), grant.agency(), &centre.vault);
+    let stated = Stated {
+        purpose: Some(&asked.purpose),
+        case: asked.case.as_ref(),
+        lawful_basis: asked.lawful_basis.as_ref(),
+        detriment_considered: asked.detriment_considered,
+    };
+    let parts = [&b"break-glass"[..], agency.as_str().as_bytes(), asked.record.as_bytes()];
+    let digest = project.secret.digest(&parts);
+    let question = lookups::ask(centre, grant, AskKind::OwnRecord, &stated, digest, (1, None))?;
+    own_current(vault, grant, &asked.record)?;
+    let event = grant.actor().event("glass_broken");
+    let until = question.at.plus_hours(GLASS_HOURS);
+    if !vault.break_glass(&project.id, agency, &asked.record, until, event)? {
+        return Err(ApiError::Rule("the glass was broken for this record within a day: it gives one view"));
+    }
+    alerts::raise(vault.store(), &AlertKind::BreakGlass, &question.asking())?;
+    let notice = NoticeMessage {
+        number: 0,
+        at: question.at,
+        kind: NoticeKind::GlassBroken,
+        record: None,
+        agency: Some(agency.clone()),
+        why: Some(asked.why),
+    };
+    vault.notify(&project.id, None, notice.clone())?;
+    let view = View::new(vault, project)?;
+    let mut seen = view.seen(&question, &asked.record)?;
+    if let Some(run) = &view.run {
+        for link in vault.links_behind(run, agency, &asked.record)? {
+            view.add(&question, run, &link, &mut seen)?;
+            if let Some(input) = run.inputs.get(usize::from(link.other_input)) {
+                let notice = NoticeMessage { record: Some(link.other), ..notice.clone() };
+                vault.notify(&project.id, Some(&input.agency), notice)?;
+            }
+        }
+    }
+    seen.matches.sort_by(|a, b| b.band.cmp(&a.band).then_with(|| a.agency.cmp(&b.agency)));
+    let seen = [seen];
+    question.close(centre, &seen)?;
+    let [seen] = seen;
+    let parties = lookups::others(vault, grant)?;
+    let run = view.run.map(|run| run.id);
+    Ok(LookupAnswer { answer: seen.answer(), matches: seen.matches, parties, run, at: question.at })
+}

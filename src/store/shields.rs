@@ -1,0 +1,375 @@
+//! Who may learn of a record: kept by record ref, over re-encodings, epochs and runs.
+//!
+//! [`Vault::veiled`] is the one place where a stored link becomes one that somebody may read; nothing else
+//! hands links out of the store.
+
+use super::records::{LinkRecord, NewEvent, RunRecord, decode, encode};
+use super::{Batch, StoreError, Vault};
+use crate::wire::messages::{Reach, Why};
+use crate::wire::{AgencyId, Band, Month, ProjectId, Reason, RecordRef, UtcTime, Visibility};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A record and whose it is.
+pub type Side = (AgencyId, RecordRef);
+
+/// What is known of who may learn of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShieldRecord {
+    /// What the agency's uploads said; `hidden` stays though a later upload says less.
+    pub uploaded: Visibility,
+    /// What was said by request, or inherited.
+    pub declared: Visibility,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// The record whose shield this one inherited.
+    pub inherited: Option<Side>,
+    /// Why, where somebody said so.
+    pub why: Option<Why>,
+    /// Since when.
+    pub since: UtcTime,
+    /// Until when two people opened it.
+    pub open_until: Option<UtcTime>,
+}
+
+impl ShieldRecord {
+    /// An open record at `now`.
+    #[must_use]
+    pub const fn open(now: UtcTime) -> Self {
+        Self {
+            uploaded: Visibility::Open,
+            declared: Visibility::Open,
+            reach: Reach::Record,
+            inherited: None,
+            why: None,
+            since: now,
+            open_until: None,
+        }
+    }
+
+    /// In force at `now`: the stricter of what was uploaded and declared, unless opened for a time.
+    #[must_use]
+    pub fn visibility(&self, now: UtcTime) -> Visibility {
+        match self.open_until {
+            Some(until) if now < until => Visibility::Open,
+            _ => stricter(self.uploaded, self.declared),
+        }
+    }
+
+    /// Whether the record inherited it from another agency's: then its own agency is not told.
+    #[must_use]
+    pub fn is_foreign(&self, own: &AgencyId) -> bool {
+        self.inherited.as_ref().is_some_and(|(agency, _)| agency != own)
+    }
+}
+
+/// The visibility that fewer people share.
+#[must_use]
+pub const fn stricter(one: Visibility, other: Visibility) -> Visibility {
+    match (one, other) {
+        (Visibility::Hidden, _) | (_, Visibility::Hidden) => Visibility::Hidden,
+        (Visibility::Brokered, _) | (_, Visibility::Brokered) => Visibility::Brokered,
+        (Visibility::Open, Visibility::Open) => Visibility::Open,
+    }
+}
+
+fn shield_name(project: &ProjectId, agency: &AgencyId, record: &RecordRef) -> String {
+    format!("shield/{project}/{agency}/{record}")
+}
+
+impl Vault {
+    /// What is known of one record.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn shield(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        record: &RecordRef,
+    ) -> Result<Option<ShieldRecord>, StoreError> {
+        let value = self.store.value(shield_name(project, agency, record).as_bytes())?;
+        value.map(|bytes| decode("shield", &bytes)).transpose()
+    }
+
+    /// Who may learn of one record now.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn visibility(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        record: &RecordRef,
+    ) -> Result<Visibility, StoreError> {
+        let shield = self.shield(project, agency, record)?;
+        Ok(shield.map_or(Visibility::Open, |shield| shield.visibility(self.now())))
+    }
+
+    /// Every record of an agency about which something is known, by ref, from `after` on.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn shields(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        after: Option<&RecordRef>,
+        limit: usize,
+    ) -> Result<BTreeMap<RecordRef, ShieldRecord>, StoreError> {
+        let prefix = format!("shield/{project}/{agency}/");
+        let mut after = after.map(|record| shield_name(project, agency, record).into_bytes());
+        let mut found = BTreeMap::new();
+        while found.len() < limit {
+            let pairs = self.store.scan(prefix.as_bytes(), after.as_deref(), 256.min(limit - found.len()))?;
+            let Some((last, _)) = pairs.last() else { break };
+            after = Some(last.clone());
+            for (key, value) in &pairs {
+                let record = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(|id| id.parse().ok());
+                let record: RecordRef = record.ok_or(StoreError::Unreadable { entry: "shield" })?;
+                found.insert(record, decode("shield", value)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes what is known of some records of an agency, with one event, and takes what they hide out of
+    /// every stored run.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn put_shields(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        shields: &BTreeMap<RecordRef, ShieldRecord>,
+        event: NewEvent,
+    ) -> Result<(), StoreError> {
+        self.put_shields_quietly(project, agency, shields, (event, true))
+    }
+
+    /// [`Self::put_shields`] by a run itself, which need not be run again for it, when `said` is false.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn put_shields_quietly(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        shields: &BTreeMap<RecordRef, ShieldRecord>,
+        (event, said): (NewEvent, bool),
+    ) -> Result<(), StoreError> {
+        let mut entries = shields.iter().peekable();
+        while entries.peek().is_some() {
+            let mut batch = Batch::new();
+            for (record, shield) in entries.by_ref().take(256) {
+                batch.put(shield_name(project, agency, record), encode("shield", shield)?);
+            }
+            match entries.peek() {
+                Some(_) => self.store.apply(&batch)?,
+                None => {
+                    if said {
+                        self.touch(&mut batch, project)?;
+                    }
+                    self.commit(batch, event.clone().project(project))?;
+                }
+            }
+        }
+        let now = self.now();
+        let is_hidden = |shield: &&ShieldRecord| shield.visibility(now) == Visibility::Hidden;
+        for (record, _) in shields.iter().filter(|(_, shield)| is_hidden(shield)) {
+            self.hide_links(project, agency, record)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known of a record, for one that is erased or no longer inherits.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn drop_shield(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        record: &RecordRef,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.remove(shield_name(project, agency, record));
+        self.store.apply(&batch)
+    }
+
+    /// What of the stored links of one record of `agency` the agency may read now, in their order: links to
+    /// shielded, expired and removed records are gone, and of those to brokered ones the surest stands for
+    /// all. What two reviewers decided is applied.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn veiled(
+        &self,
+        run: &RunRecord,
+        agency: &AgencyId,
+        links: Vec<LinkRecord>,
+    ) -> Result<Vec<LinkRecord>, StoreError> {
+        let month = Month::try_from(self.now().month_number()).ok();
+        let mut seen: Vec<LinkRecord> = Vec::with_capacity(links.len());
+        for mut link in links {
+            let Some(input) = run.inputs.get(usize::from(link.other_input)) else { continue };
+            let expired = link.expiry.zip(month).is_some_and(|(expiry, month)| expiry < month);
+            let other = (input.agency.clone(), link.other);
+            let visibility = self.visibility(&run.project, &other.0, &other.1)?;
+            if expired || visibility == Visibility::Hidden {
+                continue;
+            }
+            if !self.is_current_record(&run.project, run.epoch, &other.0, &other.1)? {
+                continue;
+            }
+            match self.decided(&run.project, &(agency.clone(), link.own), &other)? {
+                Some(Decided::Apart) => continue,
+                Some(Decided::Same) => {
+                    link.band = Band::Match;
+                    link.reasons.insert(Reason::Confirmed);
+                }
+                None => {}
+            }
+            link.brokered = visibility == Visibility::Brokered;
+            match seen.iter_mut().find(|other| link.brokered && other.brokered) {
+                Some(best) if (best.band, best.score) < (link.band, link.score) => *best = link,
+                Some(_) => {}
+                None => seen.push(link),
+            }
+        }
+        Ok(seen)
+    }
+}
+
+fn unshield_name(project: &ProjectId, agency: &AgencyId, id: &str) -> String {
+    format!("unshield/{project}/{agency}/{id}")
+}
+
+/// Proposals to open shielded records, kept as the policy writes them; and the broken glass.
+impl Vault {
+    /// Writes a new proposal; returns its id.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn new_unshield<T: Serialize>(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        proposal: &T,
+        event: NewEvent,
+    ) -> Result<String, StoreError> {
+        let id = self.new_id("unshield")?;
+        let mut batch = Batch::new();
+        batch.put(unshield_name(project, agency, &id), encode("unshield", proposal)?);
+        self.commit(batch, event.project(project))?;
+        Ok(id)
+    }
+
+    /// The proposals of an agency, oldest first.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn unshields<T: serde::de::DeserializeOwned>(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let prefix = unshield_name(project, agency, "");
+        let mut found = Vec::new();
+        self.each(prefix.as_bytes(), |key, value| {
+            let id = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            found.push((id, decode("unshield", value)?));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Writes the next step of a proposal and, where it is carried out, the shield it changes: one
+    /// transaction, so that it is carried out once.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it changed meanwhile.
+    pub fn put_unshield<T: Serialize>(
+        &self,
+        (project, agency, id): (&ProjectId, &AgencyId, &str),
+        (before, after): (&T, &T),
+        carried_out: Option<(&RecordRef, &ShieldRecord)>,
+        event: NewEvent,
+    ) -> Result<(), StoreError> {
+        let name = unshield_name(project, agency, id);
+        let mut batch = Batch::new();
+        batch.expect(name.as_str(), Some(encode("unshield", before)?)).put(name, encode("unshield", after)?);
+        if let Some((record, shield)) = carried_out {
+            batch.put(shield_name(project, agency, record), encode("shield", shield)?);
+            self.touch(&mut batch, project)?;
+        }
+        self.commit(batch, event.project(project)).map(drop)
+    }
+
+    /// Breaks the glass for a record, once until `until`; false: it was broken before.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn break_glass(
+        &self,
+        project: &ProjectId,
+        agency: &AgencyId,
+        record: &RecordRef,
+        until: UtcTime,
+        event: NewEvent,
+    ) -> Result<bool, StoreError> {
+        let name = format!("glass/{project}/{agency}/{record}");
+        let before = self.store.value(name.as_bytes())?;
+        let broken: Option<UtcTime> = before.as_deref().map(|b| decode("glass", b)).transpose()?;
+        if broken.is_some_and(|until| self.now() < until) {
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        batch.expect(name.as_str(), before).put(name, encode("glass", &until)?);
+        self.commit(batch, event.project(project))?;
+        Ok(true)
+    }
+
+    /// Notes in `batch` that what a run obeys has changed, so that the same datasets are linked again.
+    pub(super) fn touch(&self, batch: &mut Batch, project: &ProjectId) -> Result<(), StoreError> {
+        batch.put(format!("knowledge/{project}"), self.new_id("k")?);
+        Ok(())
+    }
+
+    /// What a run obeys, as a word that changes with it; empty while nothing was said.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn knowledge(&self, project: &ProjectId) -> Result<String, StoreError> {
+        let value = self.store.value(format!("knowledge/{project}").as_bytes())?;
+        Ok(value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+    }
+}
+
+/// What people decided about a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// The same child.
+    Same,
+    /// Never to be linked.
+    Apart,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_word_holds_until_two_people_open_it_and_returns() {
+        let at = |hours| UtcTime::EPOCH.plus_hours(hours);
+        let mut shield = ShieldRecord { uploaded: Visibility::Hidden, ..ShieldRecord::open(at(0)) };
+        assert_eq!(shield.visibility(at(1)), Visibility::Hidden);
+        shield.open_until = Some(at(5));
+        assert_eq!(shield.visibility(at(4)), Visibility::Open);
+        assert_eq!(shield.visibility(at(5)), Visibility::Hidden);
+        shield.uploaded = Visibility::Open;
+        shield.declared = Visibility::Brokered;
+        assert_eq!(shield.visibility(at(6)), Visibility::Brokered);
+    }
+}

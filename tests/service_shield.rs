@@ -1,0 +1,377 @@
+//! Shields: who may learn of a record, whatever was uploaded, run or asked before.
+
+#![cfg(feature = "central")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod service_support;
+
+use blindlink::wire::{
+    EncodingBatch, Layout, Payload, PayloadColumn, Profile, SlotColumn, UtcTime, Visibility,
+};
+use serde_json::{Value, json};
+use service_support::*;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Records of an agency: (its own number, whose filter, bits changed).
+fn records(agency: &str, rows: &[(u64, u64, u8)]) -> EncodingBatch {
+    let mut batch = EncodingBatch::empty(Arc::new(layout()));
+    batch.refs = rows.iter().map(|(own, ..)| record(agency, *own)).collect();
+    let filters = rows.iter().flat_map(|(_, child, noise)| filter(*child, *noise)).collect();
+    batch.slots = vec![SlotColumn { filters, tags: None }];
+    batch
+}
+
+fn links(centre: &Centre, key: &str, query: &str) -> Vec<Value> {
+    let page = centre.get(key, &format!("/v1/projects/p/links{query}")).json();
+    page["links"].as_array().unwrap_or(&Vec::new()).clone()
+}
+
+fn ask(centre: &Centre, key: &str, agency: &str, child: u64) -> Answer {
+    let asked = json!({"record": record(agency, child), "purpose": "safeguarding"});
+    centre.send(key, "POST", "/v1/projects/p/lookups", &asked)
+}
+
+fn shield(centre: &Centre, key: &str, agency: &str, child: u64, visibility: &str) -> Answer {
+    let path = format!("/v1/projects/p/shields/{}", record(agency, child));
+    centre.send(key, "PUT", &path, &json!({"visibility": visibility, "why": "domestic_abuse"}))
+}
+
+/// What of an answer may not differ: status, headers, body; but for the time and what is made of it.
+fn shape(answer: &Answer) -> (u16, Vec<String>, Value, usize) {
+    let timed = |line: &&str| !line.starts_with("date:") && !line.starts_with("etag:");
+    let head = answer.head.lines().filter(timed).map(ToOwned::to_owned).collect();
+    let mut body = answer.json();
+    body.as_object_mut().map(|body| body.remove("at"));
+    (answer.status, head, body, answer.body.len())
+}
+
+#[test]
+fn a_shield_takes_a_record_out_of_everything_at_once() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "refuge", "school"]);
+    let (council, refuge) = (&keys[0], &keys[1]);
+    centre.upload(council, "p", "council", &batch("council", 0..40, 0));
+    centre.upload(refuge, "p", "refuge", &batch("refuge", 0..30, 2));
+    let old = centre.run(council, "p");
+    assert_eq!((links(&centre, council, "").len(), links(&centre, refuge, "").len()), (30, 30));
+    let of_child = |all: Vec<Value>, agency: &str, child| {
+        all.into_iter().find(|link| link["record"] == record(agency, child).to_string())
+    };
+    let reference = of_child(links(&centre, refuge, ""), "refuge", 3).unwrap()["reference"].clone();
+    let reference = reference.as_str().unwrap();
+    assert_eq!(ask(&centre, council, "council", 3).json()["answer"], "yes");
+
+    let set = shield(&centre, refuge, "refuge", 3, "hidden");
+    assert_eq!((set.status, &set.json()["visibility"]), (200, &json!("hidden")));
+    for query in ["", &format!("?run={old}")] {
+        assert_eq!(of_child(links(&centre, council, query), "council", 3), None);
+        assert_eq!(links(&centre, council, query).len(), 29);
+        assert!(of_child(links(&centre, refuge, query), "refuge", 3).is_some(), "its own agency sees it");
+    }
+    // Pages are full though an entry is gone: no gap shows where it was.
+    let page = centre.get(council, "/v1/projects/p/links?limit=29").json();
+    assert_eq!(page["links"].as_array().unwrap().len(), 29);
+    let read = |reference: &str| centre.get(council, &format!("/v1/projects/p/links/{reference}"));
+    let (hidden, unknown) = (read(reference), read("LK-0000-0000-0001-01"));
+    assert_eq!((shape(&hidden), hidden.status), (shape(&unknown), 404));
+    // Children 35 to 39 are known to nobody else.
+    assert_eq!(shape(&ask(&centre, council, "council", 3)), shape(&ask(&centre, council, "council", 36)));
+
+    let new = centre.run(council, "p");
+    assert_ne!(old, new, "what people said is a reason to link the same data again");
+    assert_eq!(centre.run(council, "p"), new);
+    assert_eq!(shape(&ask(&centre, council, "council", 3)), shape(&ask(&centre, council, "council", 36)));
+    assert!(of_child(links(&centre, refuge, ""), "refuge", 3).is_some());
+    let overlap = centre.get(&centre.operator, "/v1/projects/p/overlap").json();
+    let cells = overlap["cells"].as_array().unwrap();
+    assert_eq!((&cells[1]["matched"], &cells[2]["matched"]), (&json!(30), &json!(30)), "29 each, rounded");
+    assert_eq!(overlap["known_to"], json!([10, 30]), "11 and 29: the hidden record is no agency's");
+    let seen = centre.get(council, "/v1/projects/p/events").text()
+        + &centre.get(council, "/v1/projects/p/notices").text();
+    assert!(!seen.contains("shield") && !seen.contains("refuge"), "{seen}");
+    assert_eq!(
+        shield(&centre, refuge, "council", 3, "hidden").code(),
+        "not-found",
+        "not a record of its own"
+    );
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_shielded_record_changes_nobody_elses_links() {
+    // The refuge's record 50 is nearer to the council's child 5 than its record 5 is.
+    let linked = |with_hidden: bool| {
+        let centre = Centre::start();
+        let keys = centre.project("p", &["council", "refuge"]);
+        centre.upload(&keys[0], "p", "council", &batch("council", 0..10, 0));
+        let mut rows: Vec<(u64, u64, u8)> = (0..10).map(|child| (child, child, 4)).collect();
+        if with_hidden {
+            rows.push((50, 5, 0));
+        }
+        centre.upload(&keys[1], "p", "refuge", &records("refuge", &rows));
+        if with_hidden {
+            assert_eq!(shield(&centre, &keys[1], "refuge", 50, "hidden").status, 200);
+            // Its near-duplicate is the same child by every mark: it inherits, so two people open it again.
+        }
+        centre.run(&keys[0], "p");
+        let found: Vec<(Value, Value)> = links(&centre, &keys[0], "")
+            .into_iter()
+            .map(|link| (link["record"].clone(), link["band"].clone()))
+            .collect();
+        centre.running.stop().unwrap();
+        found
+    };
+    let (without, with) = (linked(false), linked(true));
+    let others = |found: Vec<(Value, Value)>| -> Vec<(Value, Value)> {
+        let five = record("council", 5).to_string();
+        found.into_iter().filter(|(own, _)| *own != five).collect()
+    };
+    assert_eq!((without.len(), with.len()), (10, 9), "5 is not shown: its duplicate inherited the shield");
+    assert_eq!(others(without), others(with));
+}
+
+#[test]
+fn an_upload_cannot_lift_a_shield_and_a_near_duplicate_inherits_it() {
+    let centre = Centre::start();
+    let visible =
+        Layout::new(Profile::Clk, layout().views().to_vec(), false, vec![], vec![PayloadColumn::Visibility])
+            .unwrap();
+    let mut body = project_body("p");
+    body["layout"] = json!(visible);
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
+    let keys = [centre.party("p", "council"), centre.party("p", "refuge"), centre.party("p", "school")];
+    let upload = |key: &str, agency: &str, rows: &[(u64, u64, u8)], said: Visibility| {
+        let mut records = records(agency, rows);
+        records.layout = Arc::new(visible.clone());
+        records.payload =
+            rows.iter().map(|_| Payload { visibility: Some(said), ..Payload::default() }).collect();
+        let (mut create, bodies) = announcement("p", agency, &records, 10);
+        create.header.layout = visible.clone();
+        centre.upload_announced(key, "p", &create, &bodies);
+    };
+    let open: Vec<(u64, u64, u8)> = (0..8).map(|child| (child, child, 0)).collect();
+    upload(&keys[0], "council", &open, Visibility::Open);
+    upload(&keys[1], "refuge", &[(0, 0, 0)], Visibility::Hidden);
+    // The update of March 2009: the same child, not matched with the shielded record, and the flag is lost.
+    upload(&keys[1], "refuge", &[(0, 0, 0), (70, 0, 30), (1, 1, 0)], Visibility::Open);
+    centre.run(&keys[0], "p");
+    let of_council = links(&centre, &keys[0], "");
+    assert_eq!(of_council.len(), 1, "only child 1 is shown: {of_council:?}");
+    let shields = centre.get(&keys[1], "/v1/projects/p/shields").json();
+    let held: Vec<(&Value, &Value)> = shields["shields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| (&s["visibility"], &s["inherited_from"]))
+        .collect();
+    assert_eq!(held.len(), 2);
+    assert!(held.contains(&(&json!("hidden"), &json!(null))), "{held:?}");
+    assert!(held.contains(&(&json!("hidden"), &json!(record("refuge", 0).to_string()))), "{held:?}");
+    let told = centre.get(&keys[1], "/v1/projects/p/notices").json();
+    assert_eq!(told["notices"][0]["kind"], "shield_inherited");
+    assert_eq!(told["notices"][0]["record"], record("refuge", 70).to_string());
+
+    // A shield of the record alone does not touch another agency's; one of the child does.
+    upload(&keys[2], "school", &[(0, 0, 0), (1, 1, 0)], Visibility::Open);
+    centre.run(&keys[0], "p");
+    assert_eq!(links(&centre, &keys[2], "").len(), 3, "council 0 and 1, refuge 1");
+    let path = format!("/v1/projects/p/shields/{}", record("refuge", 0));
+    let child = json!({"visibility": "hidden", "reach": "child", "why": "witness_protection"});
+    assert_eq!(centre.send(&keys[1], "PUT", &path, &child).status, 200);
+    centre.run(&keys[0], "p");
+    let no_child_0 = |key: &str, agency: &str| {
+        let own = record(agency, 0).to_string();
+        assert!(!links(&centre, key, "").iter().any(|link| link["record"] == own), "{agency}");
+    };
+    no_child_0(&keys[0], "council");
+    no_child_0(&keys[2], "school");
+    let told = centre.get(&keys[1], "/v1/projects/p/notices").text();
+    assert_eq!(told.matches("shield_reached").count(), 2, "{told}");
+    for key in [&keys[0], &keys[2]] {
+        let silent = centre.get(key, "/v1/projects/p/shields").json();
+        assert_eq!(silent["shields"], json!([]), "who is reached is not told: it would learn of the shield");
+        assert_eq!(centre.get(key, "/v1/projects/p/notices").json()["notices"], json!([]));
+    }
+    centre.running.stop().unwrap();
+}
+
+/// A centre whose clock the test moves.
+fn with_clock() -> (Centre, Arc<AtomicI64>) {
+    let at: UtcTime = "2026-03-01T09:00:00Z".parse().unwrap();
+    let now = Arc::new(AtomicI64::new(at.millis()));
+    let shared = Arc::clone(&now);
+    let clock = Arc::new(move || UtcTime::from_millis(shared.load(Ordering::SeqCst)).unwrap());
+    (Centre::with_clock(clock), now)
+}
+
+#[test]
+fn two_people_open_a_shielded_record_for_a_time_and_it_shuts_by_itself() {
+    let (centre, now) = with_clock();
+    let keys = centre.project("p", &["council", "refuge"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..5, 0));
+    centre.upload(&keys[1], "p", "refuge", &batch("refuge", 0..5, 0));
+    assert_eq!(shield(&centre, &keys[1], "refuge", 2, "hidden").status, 200);
+    for lower in ["open", "brokered"] {
+        assert_eq!(shield(&centre, &keys[1], "refuge", 2, lower).code(), "rule", "one person cannot");
+    }
+    centre.run(&keys[0], "p");
+    let second = centre.key("p", "refuge", &["approver"]);
+    let outsider = centre.key("p", "council", &["approver"]);
+    let until = "2026-03-20T09:00:00Z";
+    let propose = json!({"record": record("refuge", 2), "until": until, "why": "consent_given", "hours": 48});
+    let proposed = centre.send(&keys[1], "POST", "/v1/projects/p/unshields", &propose);
+    assert_eq!((proposed.status, &proposed.json()["state"]), (201, &json!("proposed")));
+    let id = proposed.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/projects/p/unshields/{id}/decision");
+    let yes = json!({"approve": true, "why": "consent_given"});
+    assert_eq!(centre.send(&keys[1], "POST", &path, &yes).code(), "second-person");
+    assert_eq!(centre.send(&outsider, "POST", &path, &yes).code(), "not-found");
+    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "no_match_found");
+    let of_second = |body: &Value| {
+        let headers = [
+            ("authorization", &*bearer(&second)),
+            ("content-type", "application/json"),
+            ("acting-user", "b.second"),
+        ];
+        request(centre.addr(), "POST", &path, &headers, body.to_string().as_bytes())
+    };
+    assert_eq!(centre.send(&second, "POST", &path, &yes).code(), "second-person", "two keys, one person");
+    assert_eq!(of_second(&yes).json()["state"], "used");
+    assert_eq!(of_second(&yes).code(), "decided");
+    centre.run(&keys[0], "p");
+    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "yes");
+    let told = centre.get(&centre.operator, "/v1/projects/p/notices").json();
+    assert_eq!(
+        (&told["notices"][0]["kind"], &told["notices"][0]["record"]),
+        (&json!("unshielded"), &json!(null))
+    );
+
+    now.fetch_add(20 * 24 * 3_600_000, Ordering::SeqCst);
+    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "no_match_found", "before any run");
+    assert_eq!(links(&centre, &keys[0], "").len(), 4);
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn the_glass_gives_one_view_and_everybody_concerned_is_told() {
+    let (centre, now) = with_clock();
+    let keys = centre.project("p", &["council", "refuge", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..5, 0));
+    centre.upload(&keys[1], "p", "refuge", &batch("refuge", 0..5, 0));
+    assert_eq!(shield(&centre, &keys[1], "refuge", 2, "hidden").status, 200);
+    centre.run(&keys[0], "p");
+    let broken = |key: &str, agency: &str| {
+        let asked = json!({"record": record(agency, 2), "purpose": "safeguarding", "why": "risk_to_life"});
+        centre.send(key, "POST", "/v1/projects/p/break-glass", &asked)
+    };
+    let seen = broken(&keys[0], "council").json();
+    assert_eq!((&seen["answer"], &seen["matches"][0]["agency"]), (&json!("yes"), &json!("refuge")));
+    assert_eq!(broken(&keys[0], "council").code(), "rule", "one view");
+    assert_eq!(broken(&keys[0], "refuge").code(), "not-found", "of its own records only");
+    let told = |key: &str| centre.get(key, "/v1/projects/p/notices").json()["notices"].clone();
+    for (key, record_told) in [(&keys[1], json!(record("refuge", 2))), (&centre.operator, json!(null))] {
+        let told = told(key);
+        assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+        assert_eq!((&told[0]["kind"], &told[0]["agency"]), (&json!("glass_broken"), &json!("council")));
+        assert_eq!(told[0]["record"], record_told);
+    }
+    assert_eq!(told(&keys[2]), json!([]), "nobody else is");
+    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "no_match_found", "the shield holds");
+    now.fetch_add(25 * 3_600_000, Ordering::SeqCst);
+    assert_eq!(broken(&keys[0], "council").status, 200);
+    assert_eq!(told(&keys[1]).as_array().unwrap().len(), 2);
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn brokered_records_are_answered_by_the_broker() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "mash", "clinic", "drugs"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..6, 0));
+    centre.upload(&keys[2], "p", "clinic", &batch("clinic", 0..6, 0));
+    centre.upload(&keys[3], "p", "drugs", &batch("drugs", 0..6, 0));
+    for (key, agency) in [(&keys[2], "clinic"), (&keys[3], "drugs")] {
+        assert_eq!(shield(&centre, key, agency, 1, "brokered").status, 200);
+    }
+    centre.run(&keys[0], "p");
+    let asked = || ask(&centre, &keys[0], "council", 1);
+    assert_eq!(asked().json()["answer"], "no_match_found", "there is no broker to call yet");
+    let name = |agency: &str| {
+        centre.send(&centre.operator, "PUT", "/v1/projects/p/broker", &json!({"agency": agency}))
+    };
+    assert_eq!(name("nobody").code(), "rule");
+    assert_eq!(name("mash").status, 200);
+    let answer = asked();
+    let matches = answer.json()["matches"].clone();
+    assert_eq!(
+        (&answer.json()["answer"], matches.as_array().unwrap().len()),
+        (&json!("yes"), 1),
+        "not how many"
+    );
+    assert_eq!((&matches[0]["agency"], &matches[0]["brokered"]), (&json!("mash"), &json!(true)));
+    let of_1 = links(&centre, &keys[0], "");
+    let of_1: Vec<&Value> = of_1.iter().filter(|l| l["record"] == record("council", 1).to_string()).collect();
+    assert_eq!((of_1.len(), &of_1[0]["agency"]), (1, &json!("mash")));
+    assert!(!of_1[0].to_string().contains("clinic") && !of_1[0].to_string().contains("drugs"));
+    // The brokered services see the council, who is open; of each other they see the broker.
+    let seen: Vec<Value> = links(&centre, &keys[2], "");
+    let seen: Vec<&Value> = seen.iter().filter(|l| l["record"] == record("clinic", 1).to_string()).collect();
+    let agencies: Vec<&str> = seen.iter().map(|link| link["agency"].as_str().unwrap()).collect();
+    assert_eq!(agencies, ["council", "mash"]);
+    assert_eq!(shield(&centre, &keys[2], "clinic", 1, "open").status, 200, "brokered is no shield");
+    centre.running.stop().unwrap();
+}
+
+/// Kolmogorov and Smirnov's distance of two samples, in millionths.
+fn distance(mut one: Vec<u64>, mut other: Vec<u64>) -> u64 {
+    one.sort_unstable();
+    other.sort_unstable();
+    let share = |sample: &[u64], at: u64| {
+        sample.partition_point(|t| *t <= at) as u64 * 1_000_000 / sample.len() as u64
+    };
+    one.iter().chain(&other).map(|at| share(&one, *at).abs_diff(share(&other, *at))).max().unwrap_or(0)
+}
+
+/// `cargo test --release --no-default-features --features central --test service_shield -- --ignored
+/// --nocapture timing`. Two samples of n differ with p < 0.01 beyond 1.628 * sqrt(2 / n).
+#[test]
+#[ignore = "a measurement of ten thousand calls each, to be run in release on a quiet machine"]
+fn timing_tells_nothing_of_a_shield() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = blindlink::store::SledStore::open(folder.path(), 128).unwrap();
+    let centre = Centre::on(Arc::new(store));
+    let keys = centre.project("p", &["council", "refuge"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..2_000, 0));
+    centre.upload(&keys[1], "p", "refuge", &batch("refuge", 0..1_000, 0));
+    centre.run(&keys[0], "p");
+    for child in 0..200 {
+        assert_eq!(shield(&centre, &keys[1], "refuge", child, "hidden").status, 200);
+    }
+    centre.run(&keys[0], "p");
+    let calls = 10_000u64;
+    let samples = [Mutex::new(Vec::new()), Mutex::new(Vec::new())];
+    for call in 0..calls {
+        // The order within each pair alternates, so that a drift of the machine falls on both alike.
+        for turn in [call % 2, 1 - call % 2] {
+            let child = if turn == 0 { call % 200 } else { 1_500 + call % 200 };
+            let began = std::time::Instant::now();
+            let answer = ask(&centre, &keys[0], "council", child);
+            let took = u64::try_from(began.elapsed().as_nanos()).unwrap();
+            assert_eq!(answer.json()["answer"], "no_match_found");
+            samples[turn as usize].lock().unwrap().push(took);
+        }
+    }
+    let [shielded, unknown] = samples.map(|sample| sample.into_inner().unwrap());
+    let median = |sample: &[u64]| {
+        let mut sorted = sample.to_vec();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2] / 1_000
+    };
+    println!("median: shielded {} us, unknown {} us", median(&shielded), median(&unknown));
+    let found = distance(shielded, unknown);
+    let bound = 1_628_000 * 14_142 / 10_000 / calls.isqrt();
+    println!("Kolmogorov-Smirnov D = 0.{found:06}; p > 0.01 below 0.{bound:06}");
+    assert!(found < bound);
+    centre.running.stop().unwrap();
+}

@@ -375,3 +375,64 @@ fn timing_tells_nothing_of_a_shield() {
     assert!(found < bound);
     centre.running.stop().unwrap();
 }
+
+#[test]
+fn pages_and_numbers_tell_an_agency_nothing_of_the_others() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school"]);
+    for round in 0..3u8 {
+        for (key, agency) in keys.iter().zip(["council", "school"]) {
+            centre.upload(key, "p", agency, &batch(agency, 0..2, round));
+        }
+    }
+    for (path, what) in [("datasets", "datasets"), ("events", "events")] {
+        let mut all = Vec::new();
+        let mut query = "?limit=2".to_owned();
+        loop {
+            let page = centre.get(&keys[0], &format!("/v1/projects/p/{path}{query}")).json();
+            let found = page[what].as_array().unwrap().clone();
+            assert!(found.iter().all(|entry| entry["agency"] == "council"), "{page}");
+            assert!(found.iter().all(|entry| entry.get("number").is_none()), "{page}");
+            all.extend(found);
+            let Some(next) = page["next"].as_str() else { break };
+            assert_eq!(page[what].as_array().unwrap().len(), 2, "a page is full unless it is the last");
+            query = format!("?limit=2&cursor={next}");
+        }
+        let whole = centre.get(&keys[0], &format!("/v1/projects/p/{path}")).json();
+        assert_eq!(&all, whole[what].as_array().unwrap(), "{path}");
+        assert!(all.len() >= 3, "{path}");
+    }
+    assert_eq!(centre.get(&keys[0], "/v1/projects/p/events?cursor=7").code(), "malformed", "not a count");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn an_upload_not_sealed_in_time_is_gone_without_a_restart() {
+    let (centre, now) = with_clock();
+    let keys = centre.project("p", &["council"]);
+    let (create, bodies) = announcement("p", "council", &batch("council", 0..5, 0), 5);
+    let path = "/v1/projects/p/datasets";
+    let made = centre.send(&keys[0], "POST", path, &json!(create)).json();
+    let id = made["id"].as_str().unwrap();
+    now.fetch_add(1_000 * 3_600_000, Ordering::SeqCst);
+    assert_eq!(centre.put_chunk(&keys[0], "p", id, 0, &bodies[0]).code(), "not-found");
+    assert_eq!(centre.send(&keys[0], "POST", path, &json!(create)).status, 201);
+    let listed = centre.get(&keys[0], path).json();
+    assert_eq!(listed["datasets"].as_array().unwrap().len(), 1, "the old one is dropped: {listed}");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_run_that_was_returned_is_remembered_with_its_request() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..5, 0));
+    let first = centre.run(&keys[0], "p");
+    let again = centre.send_once(&keys[0], "/v1/projects/p/runs", "nightly-1", &json!({})).json();
+    assert_eq!(again["id"], json!(first));
+    centre.upload(&keys[1], "p", "school", &batch("school", 0..5, 0));
+    let repeated = centre.send_once(&keys[0], "/v1/projects/p/runs", "nightly-1", &json!({})).json();
+    assert_eq!(repeated["id"], json!(first), "the same request, the same run, though the data is new");
+    assert_ne!(centre.run(&keys[0], "p"), first);
+    centre.running.stop().unwrap();
+}

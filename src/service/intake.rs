@@ -122,6 +122,7 @@ pub fn announce(
     if !allowed.exact_tokens() && !create.header.layout.exact().is_empty() {
         return Err(IntakeError::ExactTokens.into());
     }
+    vault.drop_expired_uploads()?;
     check_header(grant, &create)?;
     check_counts(&create)?;
     match vault.earlier(once)? {
@@ -216,7 +217,8 @@ fn check_counts(create: &DatasetCreate) -> Result<(), IntakeError> {
 fn own_upload(vault: &Vault, grant: &AgencyGrant<Submit>, id: &DatasetId) -> Result<UploadRecord, ApiError> {
     let project = &grant.project().id;
     let own = |upload: &UploadRecord| upload.agency == *grant.agency();
-    if let Some(upload) = vault.upload(project, id)?.filter(own) {
+    let open = |upload: &UploadRecord| own(upload) && vault.now() < upload.expires;
+    if let Some(upload) = vault.upload(project, id)?.filter(open) {
         return Ok(upload);
     }
     let sealed = vault.manifest(project, id)?.is_some_and(|manifest| own(&manifest.upload));

@@ -5,18 +5,19 @@
 //! show, and only their own agency reads them. This and [`crate::store::Vault`]'s veil are the only two
 //! places where a shield is applied.
 
+use super::inherit::{end_inherited, inherit};
 use super::policy::Agreement;
 use crate::linkage::arena::Dataset;
 use crate::linkage::decide::Judge;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::groups::RecordAt;
-use crate::linkage::run::{Known, Link, LinkOptions, Run, RunError, link, link_known};
+use crate::linkage::run::{Known, Link, LinkOptions, Run, RunError, link_known};
 use crate::linkage::words::attribute_words;
 use crate::store::{
-    DecidedPairs, FoundLink, FoundReview, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord,
-    RunResult, ShieldRecord, Side, StoreError, Vault,
+    DecidedPairs, FoundLink, FoundReview, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
+    ShieldRecord, Side, StoreError, Vault,
 };
-use crate::wire::messages::{AttributeWord, NoticeKind, NoticeMessage, Reach};
+use crate::wire::messages::AttributeWord;
 use crate::wire::{AgencyId, Band, EncodingBatch, Month, RecordRef, Visibility};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,11 +31,11 @@ pub(super) enum LinkingError {
 }
 
 /// One agency's records of a run.
-struct Party {
-    agency: AgencyId,
+pub(super) struct Party {
+    pub(super) agency: AgencyId,
     batch: EncodingBatch,
     visibility: Vec<Visibility>,
-    shields: BTreeMap<RecordRef, ShieldRecord>,
+    pub(super) shields: BTreeMap<RecordRef, ShieldRecord>,
 }
 
 /// How to compute.
@@ -116,7 +117,7 @@ impl Party {
         rows.map(|(row, _)| row).collect()
     }
 
-    fn part(&self, wanted: impl Fn(Visibility) -> bool) -> Dataset {
+    pub(super) fn part(&self, wanted: impl Fn(Visibility) -> bool) -> Dataset {
         let rows = self.rows(wanted);
         if rows.len() == self.batch.len() {
             return Dataset::from_batch(self.agency.clone(), &self.batch);
@@ -129,134 +130,13 @@ impl Party {
         rows.filter_map(|(record, payload)| Some((*record, payload.expiry?))).collect()
     }
 
-    fn hide(&mut self, records: &BTreeSet<RecordRef>) {
+    pub(super) fn hide(&mut self, records: &BTreeSet<RecordRef>) {
         for (record, visibility) in self.batch.refs.iter().zip(&mut self.visibility) {
             if records.contains(record) {
                 *visibility = Visibility::Hidden;
             }
         }
     }
-}
-
-/// Ends what was inherited from a record that is not shielded any more.
-fn end_inherited(
-    vault: &Vault,
-    project: &ProjectRecord,
-    agency: &AgencyId,
-    shields: &mut BTreeMap<RecordRef, ShieldRecord>,
-) -> Result<(), StoreError> {
-    let mut ended = BTreeMap::new();
-    for (record, shield) in shields.iter_mut() {
-        let Some((owner, from)) = &shield.inherited else { continue };
-        if vault.visibility(&project.id, owner, from)? != Visibility::Hidden {
-            shield.declared = Visibility::Open;
-            shield.inherited = None;
-            ended.insert(*record, shield.clone());
-        }
-    }
-    if ended.is_empty() {
-        return Ok(());
-    }
-    let event = NewEvent::new("shield_ended").by(None, Some(agency));
-    vault.put_shields_quietly(&project.id, agency, &ended, (event, false))
-}
-
-/// Lets records that come near a shielded one inherit its shield, and tells its owner.
-fn inherit(
-    vault: &Vault,
-    project: &ProjectRecord,
-    parties: &mut [Party],
-    means: Means<'_>,
-) -> Result<(), LinkingError> {
-    let now = vault.now();
-    let mut found: Vec<(usize, BTreeMap<RecordRef, ShieldRecord>)> = Vec::new();
-    for (at, holder) in parties.iter().enumerate() {
-        let shielded = holder.part(|visibility| visibility == Visibility::Hidden);
-        // What was inherited is not handed on: one wrong pair would spread over a whole town.
-        let reach = |record: &RecordRef| match holder.shields.get(record) {
-            Some(shield) if shield.inherited.is_some() => None,
-            Some(shield) => Some(shield.reach),
-            None => Some(Reach::Record),
-        };
-        let far = shielded.refs.iter().any(|record| reach(record) == Some(Reach::Child));
-        if shielded.is_empty() {
-            continue;
-        }
-        for (other, party) in parties.iter().enumerate().filter(|(other, party)| {
-            *other == at || far && means.agreement.pair(&holder.agency, &party.agency).is_some()
-        }) {
-            let mut inherited = BTreeMap::new();
-            for (from, to) in near(project, &shielded, &party.part(|v| v != Visibility::Hidden), means)? {
-                let reaches = reach(&from).is_some_and(|reach| other == at || reach == Reach::Child);
-                // Two people opened this one: it is not to be shut again behind their backs.
-                let opened = party.shields.get(&to).is_some_and(|s| s.open_until.is_some_and(|u| now < u));
-                if !reaches || opened {
-                    continue;
-                }
-                let before = party.shields.get(&to).cloned().unwrap_or_else(|| ShieldRecord::open(now));
-                let shield = ShieldRecord {
-                    declared: Visibility::Hidden,
-                    inherited: Some((holder.agency.clone(), from)),
-                    since: now,
-                    ..before
-                };
-                inherited.insert(to, shield);
-            }
-            if !inherited.is_empty() {
-                found.push((other, inherited));
-            }
-        }
-    }
-    for (at, shields) in found {
-        tell(vault, project, &parties[at].agency, &shields)?;
-        let event = NewEvent::new("shield_inherited").by(None, Some(&parties[at].agency));
-        vault.put_shields_quietly(&project.id, &parties[at].agency, &shields, (event, false))?;
-        parties[at].hide(&shields.keys().copied().collect());
-    }
-    Ok(())
-}
-
-/// Tells the owner of each shield that another record inherited it. The agency whose record that is, if it
-/// is another, is not told: it would learn that there is a shielded record.
-fn tell(
-    vault: &Vault,
-    project: &ProjectRecord,
-    agency: &AgencyId,
-    shields: &BTreeMap<RecordRef, ShieldRecord>,
-) -> Result<(), StoreError> {
-    for (record, shield) in shields {
-        let Some((owner, from)) = &shield.inherited else { continue };
-        let own = owner == agency;
-        let notice = NoticeMessage {
-            number: 0,
-            at: vault.now(),
-            kind: if own { NoticeKind::ShieldInherited } else { NoticeKind::ShieldReached },
-            record: Some(if own { *record } else { *from }),
-            agency: None,
-            why: None,
-        };
-        vault.notify(&project.id, Some(owner), notice)?;
-    }
-    Ok(())
-}
-
-/// Pairs of a shielded record and a shown one that reach a band.
-fn near(
-    project: &ProjectRecord,
-    shielded: &Dataset,
-    shown: &Dataset,
-    means: Means<'_>,
-) -> Result<Vec<(RecordRef, RecordRef)>, LinkingError> {
-    if shown.is_empty() {
-        return Ok(Vec::new());
-    }
-    // Two datasets of a run have two agencies, though here they may have one.
-    let names = ["0", "1"].map(|name| name.parse::<AgencyId>());
-    let [Ok(first), Ok(second)] = names else { return Ok(Vec::new()) };
-    let pair = [Dataset { agency: first, ..shielded.clone() }, Dataset { agency: second, ..shown.clone() }];
-    let run = link(&pair, &project.decision, &LinkOptions::default(), means.exec, means.control)?;
-    let edges = run.candidates.pairs.iter().flat_map(|pair| &pair.edges);
-    Ok(edges.map(|edge| (shielded.refs[edge.a as usize], shown.refs[edge.b as usize])).collect())
 }
 
 /// Links of shielded records, to be read by their own agency only.

@@ -18,6 +18,7 @@ pub mod budgets;
 mod console;
 pub mod error;
 mod handlers;
+mod inherit;
 pub mod intake;
 pub mod jobs;
 mod layers;

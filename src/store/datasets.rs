@@ -214,6 +214,16 @@ impl Vault {
 
     /// Removes what an abrupt stop left behind: entries of no upload, dataset or run; expired uploads.
     pub(super) fn sweep(&self) -> Result<u64, StoreError> {
+        let mut swept = self.drop_expired_uploads()?;
+        swept += self.forget_requests(REMEMBERED_HOURS)?;
+        Ok(swept + self.sweep_folders()? + self.sweep_runs()?)
+    }
+
+    /// Drops uploads that were not sealed in time; tells how many.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn drop_expired_uploads(&self) -> Result<u64, StoreError> {
         let mut expired = Vec::new();
         self.each(b"upload/", |_, value| {
             let upload: UploadRecord = decode("upload", value)?;
@@ -222,12 +232,11 @@ impl Vault {
             }
             Ok(())
         })?;
-        let mut swept = 0;
+        let mut dropped = 0;
         for upload in expired {
-            swept += u64::from(self.drop_upload(&upload, NewEvent::new("upload_expired"))?);
+            dropped += u64::from(self.drop_upload(&upload, NewEvent::new("upload_expired"))?);
         }
-        swept += self.forget_requests(REMEMBERED_HOURS)?;
-        Ok(swept + self.sweep_folders()? + self.sweep_runs()?)
+        Ok(dropped)
     }
 
     /// Removes the entries of no upload and no dataset in force: at the start only, before anybody uploads.

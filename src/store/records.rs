@@ -42,6 +42,27 @@ impl ProjectSecret {
         ContentDigest::from_bytes(*hasher.finalize().as_bytes())
     }
 }
+impl ProjectSecret {
+    /// A position as a number that says nothing of how much lies before it: a permutation of all numbers, by
+    /// four keyed Feistel rounds over two halves.
+    #[must_use]
+    pub fn veil(&self, number: u64) -> u64 {
+        let round = |(left, right), turn| (right, left ^ self.half(turn, right));
+        let (left, right) = (0..4).fold(((number >> 32) as u32, number as u32), round);
+        u64::from(left) << 32 | u64::from(right)
+    }
+    /// The number of [`Self::veil`].
+    #[must_use]
+    pub fn unveil(&self, veiled: u64) -> u64 {
+        let round = |(left, right), turn| (right ^ self.half(turn, left), left);
+        let (left, right) = (0..4).rev().fold(((veiled >> 32) as u32, veiled as u32), round);
+        u64::from(left) << 32 | u64::from(right)
+    }
+    fn half(&self, turn: u8, half: u32) -> u32 {
+        let digest = self.digest(&[b"position", &[turn], &half.to_le_bytes()]);
+        digest.as_bytes().first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+}
 impl std::fmt::Debug for ProjectSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ProjectSecret(..)")
@@ -346,4 +367,19 @@ pub struct EventRecord {
     pub at: UtcTime,
     /// What.
     pub event: NewEvent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_veiled_position_is_read_back_and_tells_no_order() {
+        let secret = ProjectSecret::from_bytes([3; 32]);
+        let veiled: Vec<u64> = (0..1_000).map(|number| secret.veil(number)).collect();
+        assert!((0..1_000).all(|number| secret.unveil(veiled[number as usize]) == number));
+        let rises = veiled.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!((400..600).contains(&rises), "{rises}");
+        assert_ne!(veiled[1], ProjectSecret::from_bytes([4; 32]).veil(1));
+    }
 }

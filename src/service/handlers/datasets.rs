@@ -23,19 +23,28 @@ pub(in crate::service) async fn list(state: State, request: HttpRequest, path: P
     let list = blocking(move || {
         let (vault, project) = (&state.vault, &grant.project().id);
         let own = grant.actor().agency();
-        let mut next = None;
-        let mut datasets = Vec::new();
-        let found = vault.manifests(project, page.cursor.as_ref(), page.limit)?;
-        if found.len() == page.limit {
-            next = found.last().map(|manifest| manifest.upload.id.to_string());
-        } else {
-            for upload in vault.uploads(project, own)? {
-                datasets.push(intake::upload_message(&vault.upload_status(upload)?));
+        // Other agencies' datasets are passed over, so that neither a short page nor a cursor tells of them.
+        let mut after = page.cursor;
+        let mut mine = Vec::new();
+        loop {
+            let found = vault.manifests(project, after.as_ref(), page.limit)?;
+            let last =
+                found.last().map(|found| found.upload.id.clone()).filter(|_| found.len() == page.limit);
+            mine.extend(found.into_iter().filter(|found| own.is_none_or(|own| found.upload.agency == *own)));
+            match last {
+                Some(last) if mine.len() < page.limit => after = Some(last),
+                _ => break,
             }
         }
-        let mine = found.iter().filter(|found| own.is_none_or(|own| found.upload.agency == *own));
-        let mut sealed: Vec<_> = mine.map(intake::manifest_message).collect();
-        sealed.append(&mut datasets);
+        mine.truncate(page.limit);
+        let full = mine.len() == page.limit;
+        let next = mine.last().filter(|_| full).map(|manifest| manifest.upload.id.to_string());
+        let mut sealed: Vec<_> = mine.iter().map(intake::manifest_message).collect();
+        if next.is_none() {
+            for upload in vault.uploads(project, own)? {
+                sealed.push(intake::upload_message(&vault.upload_status(upload)?));
+            }
+        }
         Ok(DatasetList { datasets: sealed, next })
     });
     answer(&request, 200, &list.await?)

@@ -5,16 +5,16 @@ use crate::service::auth::{ReadEvents, authenticate, centre, project as in_proje
 use crate::service::body::{Page, answer, blocking, page};
 use crate::service::error::ApiError;
 use crate::service::state::State;
-use crate::store::EventRecord;
+use crate::store::{EventRecord, ProjectRecord};
+use crate::wire::AgencyId;
 use crate::wire::messages::{EventList, EventMessage};
-use crate::wire::{AgencyId, ProjectId};
 use actix_web::HttpRequest;
 use actix_web::web::Path;
 
-fn message(record: EventRecord) -> EventMessage {
+fn message(record: EventRecord, own: Option<&AgencyId>) -> EventMessage {
     let event = record.event;
     EventMessage {
-        number: record.number,
+        number: own.is_none().then_some(record.number),
         at: record.at,
         key: event.key,
         agency: event.agency,
@@ -29,21 +29,48 @@ fn message(record: EventRecord) -> EventMessage {
     }
 }
 
+/// Events read in one go while those of one agency are sought.
+const STEP: usize = 512;
+
+/// A page of the events, or of those of one agency, whose cursors say nothing of how many others lie between.
 fn read(
     state: &State,
-    project: Option<&ProjectId>,
+    project: Option<&ProjectRecord>,
     own: Option<&AgencyId>,
-    page: &Page<u64>,
+    page: &Page<String>,
 ) -> Result<EventList, ApiError> {
-    let found = state.vault.events(project, page.cursor.unwrap_or(0), page.limit)?;
-    let next = if found.len() == page.limit { found.last().map(|e| e.number.to_string()) } else { None };
-    let seen = |record: &EventRecord| own.is_none_or(|own| record.event.agency.as_ref() == Some(own));
-    Ok(EventList { events: found.into_iter().filter(seen).map(message).collect(), next })
+    let secret = project.filter(|_| own.is_some()).map(|project| &project.secret);
+    let wrong = || ApiError::Malformed("a cursor is the `next` of the page before".to_owned());
+    let mut after = match (&page.cursor, secret) {
+        (None, _) => 0,
+        (Some(text), None) => text.parse().map_err(|_| wrong())?,
+        (Some(text), Some(secret)) => {
+            secret.unveil(u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16).ok_or_else(wrong)?)
+        }
+    };
+    let mut events: Vec<EventRecord> = Vec::new();
+    loop {
+        let found = state.vault.events(project.map(|project| &project.id), after, STEP)?;
+        let last = found.last().map(|event| event.number).filter(|_| found.len() == STEP);
+        let seen = |record: &EventRecord| own.is_none_or(|own| record.event.agency.as_ref() == Some(own));
+        events.extend(found.into_iter().filter(seen));
+        match last {
+            Some(last) if events.len() < page.limit => after = last,
+            _ => break,
+        }
+    }
+    events.truncate(page.limit);
+    let full = events.len() == page.limit;
+    let next = events.last().filter(|_| full).map(|event| match secret {
+        Some(secret) => format!("{:016x}", secret.veil(event.number)),
+        None => event.number.to_string(),
+    });
+    Ok(EventList { events: events.into_iter().map(|event| message(event, own)).collect(), next })
 }
 
 pub(in crate::service) async fn centre_events(state: State, request: HttpRequest) -> Answered {
     let _grant = centre::<ReadEvents>(authenticate(&state.vault, &request)?)?;
-    let page = page::<u64>(&request)?;
+    let page = page::<String>(&request)?;
     let list = blocking(move || read(&state, None, None, &page)).await?;
     answer(&request, 200, &list)
 }
@@ -51,7 +78,7 @@ pub(in crate::service) async fn centre_events(state: State, request: HttpRequest
 pub(in crate::service) async fn project(state: State, request: HttpRequest, path: Path<String>) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
     let grant = in_project::<ReadEvents>(&state.vault, actor, &path)?;
-    let page = page::<u64>(&request)?;
-    let list = blocking(move || read(&state, Some(&grant.project().id), grant.actor().agency(), &page));
+    let page = page::<String>(&request)?;
+    let list = blocking(move || read(&state, Some(grant.project()), grant.actor().agency(), &page));
     answer(&request, 200, &list.await?)
 }

@@ -323,8 +323,9 @@ pub struct ProjectList {
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventMessage {
-    /// Position in its log, from 1.
-    pub number: u64,
+    /// Position in its log, from 1; absent for an agency, which must not count what others do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// When.
     pub at: UtcTime,
     /// By which key; absent when the centre itself did it.

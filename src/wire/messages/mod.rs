@@ -12,9 +12,9 @@ mod shields;
 mod why;
 
 pub use admin::{
-    AgencyList, AgencyMessage, AgencyPut, BrokerPut, CERTIFICATES_MAX, ContactPoint, EpochPut, EventList, EventMessage,
-    KeyCreate, KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList, ProjectMessage, Role,
-    SchemaCard, WhoAmI,
+    AgencyList, AgencyMessage, AgencyPut, BrokerPut, CERTIFICATES_MAX, ContactPoint, EpochPut, EventList,
+    EventMessage, KeyCreate, KeyCreated, KeyList, KeyMessage, KeyScope, ProjectCreate, ProjectList,
+    ProjectMessage, Role, SchemaCard, WhoAmI,
 };
 pub use answers::{
     Answer, AnswerMatch, AskedItem, AskedPage, LOOKUPS_MAX, LinkMessage, LinkPage, LookupAnswer,

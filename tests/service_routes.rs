@@ -58,6 +58,7 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{run}", "run-0")
         .replace("{key}", "k0")
         .replace("{chunk}", "0")
+        .replace("{table}", "overlap")
         .replace("{size}", "0")
         .replace("{reference}", "LK-0000-0000-0001-01")
         .replace("{record}", "00000000000000000000000000000000")
@@ -140,6 +141,10 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
         ("PUT", "/v1/projects/p/epoch", &operator),
         ("POST", "/v1/projects/p/datasets", &key),
         ("POST", "/v1/projects/p/lookups", &key),
+        ("POST", "/v1/projects/p/erasures", &key),
+        ("POST", "/v1/projects/p/held", &key),
+        ("POST", "/v1/projects/p/withdrawal", &key),
+        ("POST", "/v1/projects/p/closure", &operator),
         ("POST", "/v1/projects/p/break-glass", &key),
         ("PUT", "/v1/projects/p/broker", &operator),
         ("PUT", "/v1/projects/p/shields/00000000000000000000000000000000", &key),

@@ -6,7 +6,7 @@
 mod service_support;
 
 use blindlink::store::{
-    Fault, MemoryStore, NewEvent, NewUpload, ProjectRecord, SledStore, Store, StoreError, UploadError,
+    Batch, Fault, MemoryStore, NewEvent, NewUpload, ProjectRecord, SledStore, Store, StoreError, UploadError,
     UploadRecord, Vault, backup, check, restore, system_clock,
 };
 use blindlink::wire::messages::{AgencyPut, ProjectCreate};
@@ -57,7 +57,7 @@ fn begin(
 }
 
 fn store_all(vault: &Vault, upload: &UploadRecord, records: &EncodingBatch) -> Result<(), StoreError> {
-    (0..upload.chunks).try_for_each(|n| vault.put_chunk(upload, n, &records.slice(n as usize * 40, 40)))
+    (0..upload.chunks).try_for_each(|n| vault.put_chunk(upload, n, &records.slice(n as usize * 40, 40), &[]))
 }
 
 /// Uploads and seals; the id of the dataset.
@@ -115,6 +115,53 @@ fn a_write_fault_at_any_point_leaves_the_old_dataset_or_the_new_one() {
             sealed += 1;
             if sealed == 3 {
                 assert!(fail_after > 15, "the faults covered the whole way: {fail_after}");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_erasure_that_stops_anywhere_is_whole_after_the_next_start() {
+    let (project_id, agency) = ("p".parse().unwrap(), "council".parse().unwrap());
+    let gone = BTreeSet::from([record("council", 7), record("council", 60)]);
+    let stands = |store: &MemoryStore| {
+        let holds = |bytes: &[u8]| {
+            gone.iter().any(|record| bytes.windows(16).any(|found| found == record.as_bytes()))
+        };
+        store.scan(b"", None, usize::MAX).unwrap().iter().any(|(key, value)| holds(key) || holds(value))
+    };
+    let mut whole = 0;
+    for fail_after in 0.. {
+        let memory = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = memory.clone();
+        let vault = open(&store);
+        project(&vault);
+        send(&vault, &batch("council", 0..100, 0)).unwrap();
+        memory.fail(Fault::WriteAfter(fail_after));
+        let done = vault.erase_records(&project_id, &agency, &gone, Batch::new(), event());
+        memory.fail(Fault::None);
+        for kept in 0..=memory.pending() {
+            let crashed = Arc::new(memory.after_crash(kept));
+            let after: Arc<dyn Store> = crashed.clone();
+            let vault = open(&after);
+            vault.resume_erasures().unwrap();
+            let (_, found) = current(&vault).unwrap();
+            let context = format!("fault after {fail_after}, {kept} batches kept");
+            if found.len() == 98 {
+                assert!(found.is_disjoint(&gone), "{context}");
+                assert!(!stands(&crashed), "{context}: a ref stands");
+            } else {
+                assert!(done.is_err() && found == refs(0..100), "{context}");
+            }
+            let report = check(after, Some(root_key()), system_clock()).unwrap();
+            assert_eq!(report.faults, Vec::<String>::new(), "{context}");
+        }
+        if let Ok(erased) = done {
+            assert_eq!((erased.encodings, erased.links), (2, 0));
+            whole += 1;
+            if whole == 3 {
+                assert!(fail_after > 8, "the faults covered the whole way: {fail_after}");
                 return;
             }
         }
@@ -227,7 +274,7 @@ fn leftovers_are_swept_and_open_uploads_resume_after_a_restart() {
     let project = project(&vault);
     let records = batch("council", 0..100, 0);
     let upload = begin(&vault, &project, &records, None, Vec::new()).unwrap();
-    vault.put_chunk(&upload, 1, &records.slice(40, 40)).unwrap();
+    vault.put_chunk(&upload, 1, &records.slice(40, 40), &[]).unwrap();
     let mut orphan = blindlink::store::Batch::new();
     orphan.put("part/ds-orphan/000000/00000", b"x".as_slice()).put("have/ds-orphan/000000", b"1".as_slice());
     store.apply(&orphan).unwrap();
@@ -314,7 +361,7 @@ fn a_backup_restores_what_is_sealed_and_nothing_else() {
     let project = vault.project(&project.id).unwrap().unwrap();
     let half = batch("council", 0..50, 1);
     let upload = begin(&vault, &project, &half, None, Vec::new()).unwrap();
-    vault.put_chunk(&upload, 0, &half.slice(0, 40)).unwrap();
+    vault.put_chunk(&upload, 0, &half.slice(0, 40), &[]).unwrap();
     let before = check(Arc::clone(&store), Some(root_key()), system_clock()).unwrap();
 
     let file = folder.path().join("backup");

@@ -57,6 +57,11 @@ enum Command {
     IssueKey(IssueKey),
     /// List keys, without their secrets
     Keys,
+    /// Print the part of an impact assessment that the centre knows: what is agreed, held, exercised
+    Dpia {
+        /// The project
+        project: ProjectId,
+    },
     /// Revoke a key for ever
     RevokeKey {
         /// The key's id, the part before the dot
@@ -195,6 +200,12 @@ fn run(vault: &Vault, command: &Command) -> anyhow::Result<(String, Value)> {
                 .map(|k| json!({"id": k.id, "scope": k.scope, "roles": k.roles, "revoked": k.revoked}))
                 .collect();
             Ok((keys.iter().map(line).collect::<Vec<_>>().join("\n"), json))
+        }
+        Command::Dpia { project } => {
+            let record = vault.project(project)?.context("there is no such project")?;
+            let text = crate::service::dpia::markdown(vault, &record)?;
+            let json = json!({"project": project, "markdown": text});
+            Ok((text, json))
         }
         Command::RevokeKey { key } => {
             vault.revoke_key(key, event("key_revoked"))?.context("there is no such key")?;

@@ -36,11 +36,15 @@ mod link;
 #[cfg(feature = "agency")]
 mod review;
 #[cfg(feature = "agency")]
+mod rights;
+#[cfg(feature = "agency")]
 mod schema;
 #[cfg(feature = "central")]
 mod serve;
 #[cfg(feature = "central")]
 mod store;
+#[cfg(feature = "agency")]
+mod table;
 mod term;
 #[cfg(feature = "agency")]
 mod watch;
@@ -108,6 +112,10 @@ enum Command {
     Review(review::ReviewArgs),
     #[cfg(feature = "agency")]
     Overlap(ask::OverlapArgs),
+    #[cfg(feature = "agency")]
+    Table(table::TableArgs),
+    #[cfg(feature = "agency")]
+    Rights(rights::RightsArgs),
     Ledger(ledger::LedgerArgs),
     #[cfg(feature = "central")]
     Store(store::StoreArgs),
@@ -186,6 +194,10 @@ fn run(cli: Cli) -> Outcome {
         Command::Review(args) => review::review(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Overlap(args) => ask::overlap(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Table(args) => table::table(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Rights(args) => rights::rights(&args, terminal),
         Command::Ledger(args) => ledger::ledger(&args, terminal),
         #[cfg(feature = "central")]
         Command::Store(args) => store::store(&args, terminal),

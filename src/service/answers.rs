@@ -3,15 +3,13 @@
 //! Never a score, never another agency's ref: neither has a field in the messages, and nothing else is sent.
 
 use super::agreements;
-use super::auth::{AgencyGrant, ProjectGrant, ReadAggregates, ReadLinks};
+use super::auth::{AgencyGrant, ReadLinks};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{Agreement, AnswerLevel, Day, decide_read};
 use super::state::Centre;
 use crate::store::{AgencyRecord, LinkCursor, LinkRecord, ProjectRecord, RunRecord, Vault};
-use crate::wire::messages::{
-    LinkMessage, LinkPage, OverlapCell, OverlapTable, PartyMessage, PublishedCount, Role, RunState,
-};
+use crate::wire::messages::{LinkMessage, LinkPage, PartyMessage, Role, RunState};
 use crate::wire::{AgencyId, LinkReference, RunId};
 use std::collections::BTreeMap;
 
@@ -157,42 +155,4 @@ pub fn party_messages(vault: &Vault, project: &ProjectRecord) -> Result<Vec<Part
         })
     });
     parties.collect()
-}
-
-/// The overlap of the agencies in the latest finished run, or in the one named; small counts suppressed.
-///
-/// # Errors
-/// [`ApiError::NotFound`] when there is no such finished run.
-pub fn overlap(
-    vault: &Vault,
-    grant: &ProjectGrant<ReadAggregates>,
-    run: Option<&str>,
-) -> Result<OverlapTable, ApiError> {
-    let run = finished_run(vault, grant.project(), run)?;
-    let counts = run.overlap.unwrap_or_default();
-    let agencies: Vec<AgencyId> = run.inputs.iter().map(|input| input.agency.clone()).collect();
-    let mut cells = Vec::new();
-    for (a, input) in run.inputs.iter().enumerate() {
-        for (b, other) in run.inputs.iter().enumerate().skip(a) {
-            let found = counts.pairs.iter().find(|pair| (usize::from(pair.0), usize::from(pair.1)) == (a, b));
-            let (matched, review) = match found {
-                _ if a == b => (input.records, 0),
-                Some(pair) => (pair.2, pair.3),
-                None => (0, 0),
-            };
-            cells.push(OverlapCell {
-                agency_a: input.agency.clone(),
-                agency_b: other.agency.clone(),
-                matched: PublishedCount::of(matched),
-                review: PublishedCount::of(review),
-            });
-        }
-    }
-    Ok(OverlapTable {
-        ended: run.ended.unwrap_or(run.started),
-        run: run.id,
-        agencies,
-        cells,
-        known_to: counts.known_to.iter().map(|count| PublishedCount::of(*count)).collect(),
-    })
 }

@@ -67,6 +67,12 @@ permissions! {
     Supervise: Approver;
     /// Reads alerts.
     ReadAlerts: Auditor, Operator;
+    /// Has its own agency's records erased.
+    EraseRecords: Submitter;
+    /// Reads everything held of its own agency's records.
+    ReadHeld: Submitter, Approver;
+    /// Takes its agency out of the project.
+    Withdraw: Approver;
     /// Reads counts.
     ReadAggregates: Approver, Auditor, Operator;
     /// Reads events: its own agency's, or all.

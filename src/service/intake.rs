@@ -8,10 +8,11 @@ use super::agreements;
 use super::auth::{AgencyGrant, Submit};
 use super::error::ApiError;
 use super::policy::{Day, decide_submit};
+use super::rights::TombstoneKey;
 use crate::store::{Earlier, Manifest, NewUpload, Once, UploadRecord, UploadStatus, Vault};
 use crate::wire::arrow::{ArrowFormError, read_stream};
 use crate::wire::messages::{ChunkSpec, DatasetCreate, DatasetMessage, DatasetState};
-use crate::wire::{ContentDigest, DatasetId, Epoch, FORMAT_VERSION, limits};
+use crate::wire::{ContentDigest, DatasetId, Epoch, FORMAT_VERSION, RecordRef, limits};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -178,10 +179,12 @@ fn check_header(grant: &AgencyGrant<Submit>, create: &DatasetCreate) -> Result<(
     if header.schema_fingerprint != project.schema_fingerprint || !words {
         return Err(IntakeError::Schema { expected: project.schema.to_string() });
     }
-    if header.epoch != project.epoch {
-        return Err(IntakeError::Epoch { found: header.epoch, expected: project.epoch });
-    }
-    if let Some(key_check) = project.key_check {
+    let key_check = match &project.next {
+        Some(next) if next.epoch == header.epoch => next.key_check,
+        _ if header.epoch == project.epoch => project.key_check,
+        _ => return Err(IntakeError::Epoch { found: header.epoch, expected: project.epoch }),
+    };
+    if let Some(key_check) = key_check {
         let same: bool = header.key_check.as_bytes().ct_eq(key_check.as_bytes()).into();
         if !same {
             return Err(IntakeError::Key);
@@ -246,9 +249,9 @@ pub fn expected_chunk(
 /// [`IntakeError::Digest`] before anything is parsed; [`IntakeError::Arrow`], [`IntakeError::Count`].
 pub fn store_chunk(
     vault: &Vault,
+    tombstone: &TombstoneKey,
     upload: &UploadRecord,
-    spec: ChunkSpec,
-    number: u32,
+    (spec, number): (ChunkSpec, u32),
     body: &[u8],
 ) -> Result<(), ApiError> {
     if ContentDigest::of(body) != spec.digest {
@@ -269,7 +272,28 @@ pub fn store_chunk(
         let (found, expected) = (batch.len() as u64, u64::from(spec.records));
         return Err(IntakeError::Count { found, expected }.into());
     }
-    Ok(vault.put_chunk(upload, number, &batch)?)
+    let erased = erased_before(vault, tombstone, upload, &batch.refs)?;
+    Ok(vault.put_chunk(upload, number, &batch, &erased)?)
+}
+
+/// Which of these records were erased on request: they are not to come back.
+fn erased_before(
+    vault: &Vault,
+    tombstone: &TombstoneKey,
+    upload: &UploadRecord,
+    records: &[RecordRef],
+) -> Result<Vec<RecordRef>, ApiError> {
+    let (project, agency) = (&upload.project, &upload.agency);
+    if !TombstoneKey::any(vault.store(), project)? {
+        return Ok(Vec::new());
+    }
+    let mut erased = Vec::new();
+    for record in records {
+        if tombstone.erased(vault.store(), project, agency, record)?.is_some_and(|why| why.is_permanent()) {
+            erased.push(*record);
+        }
+    }
+    Ok(erased)
 }
 
 /// Seals an upload; sealing a sealed one again returns it.

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Runs that may wait or compute at a time, over all projects.
 const RUNS_MAX: usize = 32;
+/// Times a run is computed when records are erased meanwhile.
+const TRIES_MAX: usize = 5;
 
 #[derive(Default)]
 struct Job {
@@ -79,6 +81,9 @@ impl Jobs {
             return Ok((vault.run(&project.id, &waiting)?.ok_or(ApiError::NotFound)?, false));
         }
         let inputs = current_inputs(vault, project)?;
+        if let Some(latest) = ephemeral(vault, project, &inputs)? {
+            return Ok((latest, false));
+        }
         if let Some(latest) = vault.latest_run(&project.id, project.epoch)? {
             let datasets = |inputs: &[RunInput]| inputs.iter().map(|i| i.dataset.clone()).collect::<Vec<_>>();
             let same = datasets(&latest.inputs) == datasets(&inputs);
@@ -170,9 +175,15 @@ impl Inner {
     fn work(&self, project: &ProjectRecord, run: &RunRecord, job: &Job) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         job.computing.store(true, Ordering::Release);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.compute(project, run, job)));
+        // What was erased while a run computed must not come back with its links: it is computed again.
+        let tries = || match (0..TRIES_MAX).map(|_| self.compute(project, run, job)).find(kept) {
+            Some(outcome) => outcome,
+            None => Err(RunFault::Erased),
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(tries));
         let (state, cause) = match outcome {
             Ok(Ok(())) => return,
+            Ok(Err(fault @ RunFault::Erased)) => (RunState::Failed, Some(fault.to_string())),
             Ok(Err(RunFault::Stopped)) => (RunState::Cancelled, None),
             Ok(Err(RunFault::Run(error))) => (RunState::Failed, Some(error.to_string())),
             Ok(Err(fault @ RunFault::Agreement(_))) => (RunState::Failed, Some(fault.to_string())),
@@ -188,6 +199,7 @@ impl Inner {
     }
 
     fn compute(&self, project: &ProjectRecord, run: &RunRecord, job: &Job) -> Result<(), RunFault> {
+        let erasures = self.vault.erasures();
         let agreement = agreements::current(&self.vault, project).map_err(RunFault::Agreement)?;
         let means = Means { agreement: &agreement, exec: Exec::Pool(&self.pool), control: &job.control };
         let linked = link_project(&self.vault, project, run, means)?;
@@ -198,15 +210,35 @@ impl Inner {
         let reference = |one: &Side, other: &Side| {
             project.link_reference(run.epoch, (&one.0, &one.1), (&other.0, &other.1))
         };
-        self.vault.note_reviews(&run, &linked.reviews, reference)?;
-        self.vault.finish_run(project, &run, linked.result)?;
+        {
+            let _standing = self.vault.hold();
+            if self.vault.erasures() != erasures {
+                return Err(RunFault::Erased);
+            }
+            for (input, facts) in run.inputs.iter().zip(&linked.facts) {
+                self.vault.write_facts(&run.id, &input.agency, facts)?;
+            }
+            self.vault.note_reviews(&run, &linked.reviews, reference)?;
+            self.vault.finish_run(project, &run, linked.result)?;
+        }
+        let all = run.inputs.len() == self.vault.parties(&project.id)?.len();
+        if all && !agreement.terms().standing {
+            self.vault.empty_datasets(&project.id, run.epoch)?;
+        }
         Ok(())
     }
+}
+
+/// Whether an outcome stands, whatever was erased meanwhile.
+fn kept(outcome: &Result<(), RunFault>) -> bool {
+    !matches!(outcome, Err(RunFault::Erased))
 }
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 enum RunFault {
+    #[error("records were erased again and again while it was computed: start another")]
+    Erased,
     #[error("stopped")]
     Stopped,
     #[error(transparent)]
@@ -233,10 +265,30 @@ fn waiting(jobs: &HashMap<RunId, (ProjectId, Arc<Job>)>, project: &ProjectId) ->
     jobs.iter().find(|(_, (of, job))| of == project && waits(job)).map(|(id, _)| id.clone())
 }
 
+/// A project that keeps no encodings is linked when every party has sent its dataset, and then once: the run that
+/// answers, while nothing new was sent. None: a run may begin.
+fn ephemeral(
+    vault: &Vault,
+    project: &ProjectRecord,
+    inputs: &[RunInput],
+) -> Result<Option<RunRecord>, ApiError> {
+    if agreements::current(vault, project)?.terms().standing {
+        return Ok(None);
+    }
+    match vault.latest_run(&project.id, project.epoch)? {
+        Some(latest) if inputs.is_empty() => Ok(Some(latest)),
+        _ if inputs.len() < vault.parties(&project.id)?.len() => Err(ApiError::Rule(
+            "this project keeps no encodings: it is linked when every party has sent a whole dataset",
+        )),
+        _ => Ok(None),
+    }
+}
+
 fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput>, StoreError> {
     let mut inputs = Vec::new();
     for party in vault.parties(&project.id)? {
-        if let Some(manifest) = vault.current(&project.id, project.epoch, &party.id)? {
+        let current = vault.current(&project.id, project.epoch, &party.id)?;
+        if let Some(manifest) = current.filter(|manifest| manifest.emptied.is_none()) {
             inputs.push(RunInput {
                 agency: party.id,
                 dataset: manifest.upload.id,

@@ -14,7 +14,7 @@ use crate::linkage::groups::RecordAt;
 use crate::linkage::run::{Known, Link, LinkOptions, Run, RunError, link_known};
 use crate::linkage::words::attribute_words;
 use crate::store::{
-    DecidedPairs, FoundLink, FoundReview, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
+    DecidedPairs, Fact, FoundLink, FoundReview, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
     ShieldRecord, Side, StoreError, Vault,
 };
 use crate::wire::messages::AttributeWord;
@@ -50,6 +50,8 @@ pub(super) struct Means<'m> {
 pub(super) struct Linked {
     pub(super) inputs: Vec<RunInput>,
     pub(super) result: RunResult,
+    /// What each input is counted by.
+    pub(super) facts: Vec<Vec<Fact>>,
     pub(super) reviews: Vec<FoundReview>,
 }
 
@@ -86,7 +88,8 @@ pub(super) fn link_project(
     let mut result = result_of(&datasets, &found, &expiry);
     let reviews = reviews_of(project, &datasets, &parties, &found)?;
     behind_shields(project, &parties, &datasets, &decided, (&expiry, means), &mut result.links)?;
-    Ok(Linked { inputs, result, reviews })
+    let facts = parties.iter().map(Party::facts).collect();
+    Ok(Linked { inputs, result, facts, reviews })
 }
 
 type Expiries = BTreeMap<RecordRef, Month>;
@@ -123,6 +126,21 @@ impl Party {
             return Dataset::from_batch(self.agency.clone(), &self.batch);
         }
         Dataset::from_batch(self.agency.clone(), &self.batch.select(&rows))
+    }
+
+    /// What the records are counted by; those that not everybody may learn of are counted nowhere.
+    fn facts(&self) -> Vec<Fact> {
+        let fact = |(row, record): (usize, &RecordRef)| {
+            let payload = self.batch.payload.get(row).copied().unwrap_or_default();
+            Fact {
+                record: *record,
+                open: self.visibility.get(row) == Some(&Visibility::Open),
+                last_seen: payload.last_seen,
+                area: payload.area_code,
+                age_band: payload.age_band,
+            }
+        };
+        self.batch.refs.iter().enumerate().map(fact).collect()
     }
 
     fn expiries(&self) -> Expiries {

@@ -9,6 +9,7 @@
 //! [`budgets`]; what was asked stands in [`ledgers`] before it is answered. What of a table may leave stands in
 //! [`suppress`], and when a record ends in [`rights`].
 
+pub mod aggregate;
 pub mod agreements;
 pub mod alerts;
 pub mod answers;
@@ -16,6 +17,8 @@ pub mod auth;
 mod body;
 pub mod budgets;
 mod console;
+pub mod dpia;
+pub mod erasing;
 pub mod error;
 mod handlers;
 mod inherit;

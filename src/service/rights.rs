@@ -47,6 +47,14 @@ impl TombstoneKey {
         format!("tombstone/{project}/{}", self.tombstone(project, agency, record))
     }
 
+    /// Whether any record of a project was ever erased: mostly none, and then intake need not ask for each.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn any(store: &dyn Store, project: &ProjectId) -> Result<bool, StoreError> {
+        Ok(!store.scan(format!("tombstone/{project}/").as_bytes(), None, 1)?.is_empty())
+    }
+
     /// Adds the tombstone to the transaction that erases the record.
     pub fn bury(
         &self,

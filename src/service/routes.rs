@@ -74,6 +74,12 @@ routes! {
     POST "/v1/projects/{project}/apart" => h::reviews::keep_apart;
     DELETE "/v1/projects/{project}/apart/{apart}" => h::reviews::lift_apart;
     GET "/v1/projects/{project}/overlap" => h::overlap::read;
+    GET "/v1/projects/{project}/tables/{table}" => h::tables::read;
+    POST "/v1/projects/{project}/erasures" => h::rights::erase;
+    POST "/v1/projects/{project}/held" => h::rights::held;
+    POST "/v1/projects/{project}/withdrawal" => h::rights::withdraw;
+    POST "/v1/projects/{project}/closure" => h::rights::close;
+    POST "/v1/sweeps" => h::rights::sweep;
     GET "/v1/projects/{project}/events" => h::events::project;
     GET "/console" => console::pages::home;
     GET "/console/sign-in" => console::sign::form;
@@ -84,4 +90,5 @@ routes! {
     GET "/console/reviews/{reference}" => console::reviews::read;
     POST "/console/reviews/{reference}" => console::reviews::decide;
     GET "/console/projects/{project}" => console::pages::project;
+    GET "/console/projects/{project}/tables/{table}" => console::tables::show;
 }

@@ -4,6 +4,7 @@ use super::error::ApiError;
 use super::jobs::Jobs;
 use super::ledgers::Ledgers;
 use super::metrics::Metrics;
+use super::policy::Day;
 use super::secrets::{Secrets, SecretsError};
 use super::state::Centre;
 use super::tls::{Certificates, LOOK_EVERY, TlsError, client};
@@ -25,6 +26,8 @@ use std::time::Duration;
 const CONNECTIONS_MAX: usize = 1_024;
 /// A request's head must arrive within this.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether a new day asks for a sweep.
+const SWEEP_LOOK_EVERY: Duration = Duration::from_secs(3_600);
 /// Requests in progress get this long when the service stops; runs half of it.
 const STOP_SECONDS: u64 = 20;
 
@@ -129,7 +132,10 @@ pub fn start_with(
             Some((certificates.server_config()?, certificates))
         }
     };
-    let vault = Arc::new(vault.with_root_key(root));
+    let vault = vault.with_root_key(root);
+    // What an abrupt stop left half-erased is erased before anybody reads.
+    vault.resume_erasures()?;
+    let vault = Arc::new(vault);
     let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     let listen = |cause| StartError::Listen { address: config.listen, cause };
@@ -186,6 +192,7 @@ async fn serve(
         server = server.disable_signals();
     }
     actix_web::rt::spawn(remember_ledgers(centre.clone()));
+    actix_web::rt::spawn(sweep_daily(centre.clone()));
     let server = match tls {
         None => server.listen(listener)?,
         Some((config, certificates)) => {
@@ -246,6 +253,26 @@ fn renew(certificates: &Certificates, centre: &Centre, forced: bool) {
         Ok(true) => tracing::info!("a new TLS certificate is in force"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "the TLS certificate stays as it was"),
+    }
+}
+
+/// Does what the day asks, when the day changes; looked at every hour.
+async fn sweep_daily(centre: web::Data<Centre>) {
+    let mut done = None;
+    loop {
+        let today = Day::of(centre.vault.now());
+        if done != Some(today) {
+            let centre = centre.clone();
+            match web::block(move || super::erasing::sweep(&centre)).await {
+                Ok(Ok(report)) => {
+                    done = Some(today);
+                    tracing::info!(records = report.records, projects = report.projects, "swept");
+                }
+                Ok(Err(error)) => tracing::error!(%error, "the daily sweep failed and is tried again"),
+                Err(_) => tracing::error!("the daily sweep was cut short"),
+            }
+        }
+        actix_web::rt::time::sleep(SWEEP_LOOK_EVERY).await;
     }
 }
 

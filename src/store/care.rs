@@ -87,7 +87,7 @@ fn check_datasets(
     report: &mut CheckReport,
 ) -> Result<(), StoreError> {
     for manifest in vault.manifests(&project.id, None, usize::MAX)? {
-        if manifest.superseded.is_some() {
+        if manifest.superseded.is_some() || manifest.emptied.is_some() {
             continue;
         }
         report.datasets += 1;

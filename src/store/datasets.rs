@@ -125,6 +125,9 @@ impl Vault {
     ) -> Result<Option<DatasetRead>, StoreError> {
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
         let Some(manifest) = self.current(project, epoch, agency)? else { return Ok(None) };
+        if manifest.emptied.is_some() {
+            return Ok(None);
+        }
         let month = Month::try_from(self.now().month_number()).ok();
         let mut all = EncodingBatch::empty(layout_of(&manifest.upload));
         let mut hidden: HashSet<RecordRef> = HashSet::new();
@@ -241,7 +244,7 @@ impl Vault {
 
     /// Removes the entries of no upload and no dataset in force: at the start only, before anybody uploads.
     fn sweep_folders(&self) -> Result<u64, StoreError> {
-        let mut live = HashSet::new();
+        let (mut live, mut emptied) = (HashSet::new(), HashSet::new());
         self.each(b"upload/", |_, value| {
             live.insert(decode::<UploadRecord>("upload", value)?.id.to_string());
             Ok(())
@@ -251,8 +254,12 @@ impl Vault {
             if manifest.superseded.is_none() {
                 live.insert(manifest.upload.id.to_string());
             }
+            if manifest.emptied.is_some() {
+                emptied.insert(manifest.upload.id.to_string());
+            }
             Ok(())
         })?;
+        self.sweep_where(&["part"], |owner| emptied.contains(owner))?;
         self.sweep_where(&names::DATASET_FOLDERS, |owner| !live.contains(owner))
     }
 

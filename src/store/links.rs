@@ -7,9 +7,9 @@ use super::records::{LinkRecord, RunRecord};
 use super::{StoreError, Vault, names};
 use crate::wire::{AgencyId, Band, LinkReference, Month, ProjectId, Reasons, RecordRef, RunId};
 
-const KEY_WIDTH: usize = 16 + 2 + 16;
+pub(super) const KEY_WIDTH: usize = 16 + 2 + 16;
 pub(super) const WIDTH: usize = KEY_WIDTH + 1 + 2 + 8 + 8 + 4;
-const REFERENCE_WIDTH: usize = 8 + 2 + 16 + 2 + 16;
+pub(super) const REFERENCE_WIDTH: usize = 8 + 2 + 16 + 2 + 16;
 
 /// Where a page of links ended: the asker's own last ref, and how many links of it were shown. (The key
 /// of the last entry would do, but it holds the other agency's ref.)
@@ -208,6 +208,12 @@ impl Vault {
             count += entries.len() as u64;
         }
         Ok(count)
+    }
+
+    /// Every stored link of an agency that it may be shown, for counting.
+    pub(super) fn all_links(&self, run: &RunId, agency: &AgencyId) -> Result<Vec<LinkRecord>, StoreError> {
+        let entries = links_pages(run, agency).entries(&*self.store, &[], usize::MAX)?;
+        entries.iter().map(|entry| LinkRecord::from_bytes(entry)).collect()
     }
 
     /// What is stored, whoever may read it.

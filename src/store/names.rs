@@ -83,7 +83,16 @@ pub(super) fn behind(run: &RunId, agency: &AgencyId) -> String {
     format!("behind/{run}/{agency}/")
 }
 
+/// Pages of what the records of an input are counted by.
+pub(super) fn facts(run: &RunId, agency: &AgencyId) -> String {
+    format!("facts/{run}/{agency}/")
+}
+/// Records of a chunk that were erased before and have come again.
+pub(super) fn returned(dataset: &DatasetId, chunk: u32) -> String {
+    format!("returned/{dataset}/{chunk:06}")
+}
+
 /// The folders whose entries belong to one dataset, by `folder/dataset/`.
-pub(super) const DATASET_FOLDERS: [&str; 5] = ["spec", "have", "part", "refs", "gone"];
+pub(super) const DATASET_FOLDERS: [&str; 6] = ["spec", "have", "part", "refs", "gone", "returned"];
 /// The folders whose entries belong to one run.
-pub(super) const RUN_FOLDERS: [&str; 3] = ["link", "link-reference", "behind"];
+pub(super) const RUN_FOLDERS: [&str; 4] = ["link", "link-reference", "behind", "facts"];

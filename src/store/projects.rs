@@ -4,7 +4,7 @@ use super::records::{AgencyRecord, NewEvent, ProjectRecord, ProjectSecret, decod
 use super::vault::random;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::{AgencyPut, ProjectCreate};
-use crate::wire::{AgencyId, Epoch, KeyCheckValue, ProjectId};
+use crate::wire::{AgencyId, EncodingHeader, Epoch, KeyCheckValue, ProjectId};
 
 /// How long a project lasts for which nobody said when it ends: a year. None lasts for ever.
 const TRIAL_HOURS: u32 = 365 * 24;
@@ -34,6 +34,8 @@ impl Vault {
             created: self.now(),
             ends: Some(new.ends.unwrap_or_else(|| self.now().plus_hours(TRIAL_HOURS))),
             secret: ProjectSecret::from_bytes(secret),
+            next: None,
+            closed: None,
             broker: None,
         };
         let name = names::project(&new.id);
@@ -83,8 +85,10 @@ impl Vault {
         self.change_project(id, event, |record| {
             let later = epoch > record.epoch;
             if later {
+                // What the announced epoch's first upload pinned holds on.
+                let announced = record.next.take().filter(|next| next.epoch == epoch);
                 record.epoch = epoch;
-                record.key_check = key_check;
+                record.key_check = key_check.or(announced.and_then(|next| next.key_check));
             }
             later
         })
@@ -107,7 +111,7 @@ impl Vault {
     }
 
     /// Changes a project and says so in an event, unless `change` returns false.
-    fn change_project(
+    pub(super) fn change_project(
         &self,
         id: &ProjectId,
         event: NewEvent,
@@ -215,4 +219,18 @@ impl Vault {
         }
         Ok(parties)
     }
+}
+
+/// The project with the check value of the upload's epoch pinned; none: it stands already.
+pub(super) fn pinned(project: &ProjectRecord, header: &EncodingHeader) -> Option<ProjectRecord> {
+    let mut pinned = project.clone();
+    let check = match &mut pinned.next {
+        Some(next) if next.epoch == header.epoch => &mut next.key_check,
+        _ => &mut pinned.key_check,
+    };
+    if check.is_some() {
+        return None;
+    }
+    *check = Some(header.key_check);
+    Some(pinned)
 }

@@ -69,6 +69,15 @@ impl std::fmt::Debug for ProjectSecret {
     }
 }
 
+/// An epoch that is announced to follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextEpoch {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Check value of its linkage key; pinned by the first upload when not given.
+    pub key_check: Option<KeyCheckValue>,
+}
+
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectRecord {
@@ -99,6 +108,12 @@ pub struct ProjectRecord {
     /// The party that answers for brokered records; without one they are not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<AgencyId>,
+    /// The epoch that is announced to follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextEpoch>,
+    /// When it was closed: its data key is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<UtcTime>,
 }
 
 impl ProjectRecord {
@@ -196,6 +211,9 @@ pub struct Manifest {
     pub depth: u32,
     /// When a later whole dataset replaced it; its encodings are gone.
     pub superseded: Option<UtcTime>,
+    /// When its encodings were removed because the project keeps none; refs and links stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emptied: Option<UtcTime>,
 }
 
 /// A dataset as one input of a run.

@@ -4,6 +4,7 @@
 //! writes the index of refs, flushes, and then makes the dataset visible with one small transaction.
 
 use super::prefilter::refs_pages;
+use super::projects::pinned;
 use super::records::{Manifest, NewEvent, ProjectRecord, UploadRecord, decode, encode};
 use super::vault::Once;
 use super::{Batch, StoreError, Vault, at_rest, datasets, names, pages::Pages, rows};
@@ -110,9 +111,8 @@ impl Vault {
             expires: self.now().plus_hours(new.kept_hours),
         };
         let mut batch = Batch::new();
-        if project.key_check.is_none() {
+        if let Some(pinned) = pinned(project, &record.header) {
             let name = names::project(&project.id);
-            let pinned = ProjectRecord { key_check: Some(record.header.key_check), ..project.clone() };
             batch
                 .expect(name.as_str(), Some(encode("project", project)?))
                 .put(name, encode("project", &pinned)?);
@@ -136,6 +136,10 @@ impl Vault {
         match current {
             Some(manifest) if manifest.upload.id != *base => {
                 Err(UploadError::Base { current: manifest.upload.id.to_string() })
+            }
+            // This project keeps no encodings between runs: nothing to lie on.
+            Some(manifest) if manifest.emptied.is_some() => {
+                Err(UploadError::Base { current: "none".to_owned() })
             }
             None => Err(UploadError::Base { current: "none".to_owned() }),
             Some(manifest) if manifest.depth >= DELTA_DEPTH_MAX => Err(UploadError::Depth),
@@ -213,6 +217,7 @@ impl Vault {
     }
 
     /// Stores a chunk, encrypted, whose body has the announced digest. Storing it again changes nothing.
+    /// `erased`: records of it that were erased before; the seal leaves them out.
     ///
     /// # Errors
     /// What the engine says.
@@ -221,6 +226,7 @@ impl Vault {
         upload: &UploadRecord,
         chunk: u32,
         batch: &EncodingBatch,
+        erased: &[RecordRef],
     ) -> Result<(), StoreError> {
         let have = names::have(&upload.id, chunk);
         if self.store.value(have.as_bytes())?.is_some() {
@@ -239,6 +245,10 @@ impl Vault {
         }
         self.store.apply(&writes)?;
         let mut done = Batch::new();
+        if !erased.is_empty() {
+            let refs: Vec<u8> = erased.iter().flat_map(|record| *record.as_bytes()).collect();
+            done.put(names::returned(&upload.id, chunk), refs);
+        }
         done.put(have, number.to_le_bytes());
         self.store.apply(&done)
     }
@@ -275,6 +285,7 @@ impl Vault {
             depth: base.as_ref().map_or(0, |base| base.depth + 1),
             sealed: self.now(),
             superseded: None,
+            emptied: None,
             upload,
         };
         let mut batch = Batch::new();
@@ -289,9 +300,16 @@ impl Vault {
             self.supersede(&mut batch, old)?;
         }
         self.remember(&mut batch, once, id.as_str())?;
-        self.commit(batch, event.project(project).dataset(id))?;
+        let returned = self.returned(id)?;
+        if returned.is_empty() {
+            self.commit(batch, event.project(project).dataset(id))?;
+            self.drop_superseded()?;
+            return Ok(manifest);
+        }
+        self.seal_without(&manifest, &returned, batch, event.project(project).dataset(id))?;
         self.drop_superseded()?;
-        Ok(manifest)
+        let kept = self.manifest(project, id)?;
+        Ok(kept.ok_or(StoreError::Unreadable { entry: "manifest" })?)
     }
 
     /// Reads every stored part in order; returns the refs, sorted.
@@ -361,30 +379,6 @@ impl Vault {
             batch.put(name, encode("manifest", &Manifest { superseded: Some(now), ..manifest })?);
         }
         Ok(())
-    }
-
-    /// Drops an open upload. False: there is no such.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn drop_upload(&self, upload: &UploadRecord, event: NewEvent) -> Result<bool, StoreError> {
-        let name = names::upload(&upload.project, &upload.id);
-        let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(false) };
-        let mut batch = Batch::new();
-        batch.expect(name.as_str(), Some(bytes)).remove(name);
-        self.commit(batch, event.project(&upload.project).dataset(&upload.id))?;
-        self.remove_dataset(&upload.id)?;
-        Ok(true)
-    }
-
-    /// Removes every entry of a dataset, manifest and announcement apart.
-    pub(super) fn remove_dataset(&self, id: &DatasetId) -> Result<u64, StoreError> {
-        self.prefilters.forget(id);
-        let mut removed = 0;
-        for folder in names::DATASET_FOLDERS {
-            removed += self.remove_all(format!("{folder}/{id}/").as_bytes())?;
-        }
-        Ok(removed)
     }
 }
 

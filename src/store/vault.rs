@@ -4,6 +4,7 @@ use super::at_rest::DataKeys;
 use super::records::{EventRecord, NewEvent, decode, encode};
 use super::{Batch, Store, StoreError, names, prefilter::Prefilters};
 use crate::wire::{ContentDigest, KeyId, ProjectId, UtcTime};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Marker of the format this program reads and writes.
@@ -39,6 +40,8 @@ pub struct Vault {
     /// Held for reading while encodings are loaded, for writing while superseded ones are removed.
     pub(super) loading: RwLock<()>,
     pub(super) prefilters: Prefilters,
+    /// Erasures since this process began.
+    pub(super) erasures: AtomicU64,
     pub(super) keys: DataKeys,
 }
 
@@ -108,6 +111,7 @@ impl Vault {
             sealing: Mutex::new(()),
             loading: RwLock::new(()),
             prefilters: Prefilters::new()?,
+            erasures: AtomicU64::new(0),
             keys: DataKeys::default(),
         };
         report.interrupted_runs = vault.interrupt_runs()?;

@@ -4,6 +4,7 @@ pub(super) mod html;
 pub(super) mod pages;
 pub(super) mod reviews;
 pub(super) mod sign;
+pub(super) mod tables;
 
 use crate::wire::{ContentDigest, KeyId, UtcTime};
 use std::collections::HashMap;

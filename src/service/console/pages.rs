@@ -1,6 +1,7 @@
 //! The console's pages: projects; one project with its parties, datasets, runs and overlap.
 
-use super::super::answers::{overlap, party_messages};
+use super::super::aggregate::overlap;
+use super::super::answers::party_messages;
 use super::super::auth::{CentreGrant, ReadAggregates, ReadMetrics, project as in_project};
 use super::super::body::blocking;
 use super::super::error::ApiError;
@@ -90,7 +91,14 @@ fn project_body(
     body.push_str(&runs(state, project)?);
     body.push_str(&backlog(state, project)?);
     match overlap(&state.vault, &grant, None) {
-        Ok(found) => body.push_str(&overlap_tables(&found)),
+        Ok(found) => {
+            body.push_str(&overlap_tables(&found));
+            let _ = write!(
+                body,
+                "<p><a href=\"/console/projects/{}/tables/known-to\">More tables, and what if</a></p>",
+                text(&project.id)
+            );
+        }
         Err(ApiError::NotFound) => body.push_str("<h2>Overlap</h2><p>No run has finished yet.</p>"),
         Err(error) => return Err(error),
     }

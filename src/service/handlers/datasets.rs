@@ -110,7 +110,10 @@ pub(in crate::service) async fn put_chunk(
     let vault = std::sync::Arc::clone(&state.vault);
     let (upload, spec) = blocking(move || intake::expected_chunk(&vault, &grant, &id, number)).await?;
     let body = bytes(&request, payload, limits::CHUNK_BODY_BYTES_MAX).await?;
-    blocking(move || intake::store_chunk(&state.vault, &upload, spec, number, &body)).await?;
+    blocking(move || {
+        intake::store_chunk(&state.vault, &state.secrets.tombstone, &upload, (spec, number), &body)
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

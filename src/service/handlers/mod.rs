@@ -14,8 +14,10 @@ pub(super) mod openapi;
 pub(super) mod overlap;
 pub(super) mod projects;
 pub(super) mod reviews;
+pub(super) mod rights;
 pub(super) mod runs;
 pub(super) mod shields;
+pub(super) mod tables;
 
 use super::error::ApiError;
 use actix_web::HttpResponse;

@@ -1,7 +1,7 @@
 //! Overlap counts, small ones suppressed.
 
 use super::Answered;
-use crate::service::answers;
+use crate::service::aggregate;
 use crate::service::auth::{ReadAggregates, authenticate, project};
 use crate::service::body::{answer, blocking, page};
 use crate::service::state::State;
@@ -12,6 +12,6 @@ pub(in crate::service) async fn read(state: State, request: HttpRequest, path: P
     let actor = authenticate(&state.vault, &request)?;
     let grant = project::<ReadAggregates>(&state.vault, actor, &path)?;
     let page = page::<String>(&request)?;
-    let table = blocking(move || answers::overlap(&state.vault, &grant, page.run.as_deref())).await?;
+    let table = blocking(move || aggregate::overlap(&state.vault, &grant, page.run.as_deref())).await?;
     answer(&request, 200, &table)
 }

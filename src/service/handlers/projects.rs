@@ -21,6 +21,7 @@ pub(in crate::service) fn message(project: ProjectRecord) -> ProjectMessage {
         decision: project.decision,
         epoch: project.epoch,
         key_check: project.key_check,
+        next_epoch: project.next.map(|next| next.epoch),
         purposes: project.purposes,
         created: project.created,
         ends: project.ends,
@@ -79,8 +80,17 @@ pub(in crate::service) async fn begin_epoch(
     let grant = project::<Operate>(&state.vault, actor, &path)?;
     let put: EpochPut = json(&request, payload).await?;
     let changed = blocking(move || {
+        let (vault, id) = (&state.vault, &grant.project().id);
+        if put.shadow {
+            let event = grant.actor().event("epoch_announced");
+            return Ok(vault.announce_epoch(id, put.epoch, put.key_check, event)?);
+        }
         let event = grant.actor().event("epoch_begun");
-        Ok(state.vault.begin_epoch(&grant.project().id, put.epoch, put.key_check, event)?)
+        let changed = vault.begin_epoch(id, put.epoch, put.key_check, event)?;
+        if changed.is_some() {
+            vault.erase_epochs_before(id, put.epoch)?;
+        }
+        Ok(changed)
     });
     let changed = changed.await?.ok_or(ApiError::Rule("a new epoch is later than the current one"))?;
     answer(&request, 200, &message(changed))

@@ -96,6 +96,8 @@ pub struct ReleaseTerms {
     pub suppress_below: u32,
     /// Days a table stands before another may replace it.
     pub cool_off_days: u16,
+    /// Whether the totals are shown. Cells of a table without totals say nothing of each other.
+    pub totals: bool,
 }
 
 /// What may leave the centre: cells with a last column of row totals and a last row of column totals.
@@ -180,6 +182,11 @@ pub fn release(
         }
     }
     let mut cells = prepare(before, &exact, step);
+    if !terms.totals {
+        let width = counts.columns + 1;
+        let total = |at: usize| at % width == counts.columns || at / width == counts.rows;
+        cells.iter_mut().enumerate().filter(|(at, _)| total(*at)).for_each(|(_, cell)| cell.hidden = true);
+    }
     hide_secondary(counts, &exact, &mut cells, step);
     let shown =
         cells.iter().map(|cell| if cell.hidden { PublishedCount::Small } else { rounded(cell.fixed) });

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const TERMS: ReleaseTerms = ReleaseTerms { suppress_below: 5, cool_off_days: 28 };
+const TERMS: ReleaseTerms = ReleaseTerms { suppress_below: 5, cool_off_days: 28, totals: true };
 
 fn day(days: u32) -> UtcTime {
     "2026-01-01T00:00:00Z".parse::<UtcTime>().unwrap().plus_hours(days * 24)

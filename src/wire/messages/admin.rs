@@ -228,6 +228,9 @@ pub struct EpochPut {
     /// Check value of its linkage key; pinned by the first upload when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_check: Option<KeyCheckValue>,
+    /// Announce it only: its encodings are taken and can be linked while the present epoch answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Names the party that answers for brokered records.
@@ -303,6 +306,9 @@ pub struct ProjectMessage {
     pub epoch: Epoch,
     /// Check value every upload must carry; absent until given or pinned.
     pub key_check: Option<KeyCheckValue>,
+    /// The epoch that is announced to follow.
+    #[serde(default)]
+    pub next_epoch: Option<Epoch>,
     /// Purposes for which a party may ask.
     pub purposes: Vec<PurposeCode>,
     /// When it was opened.

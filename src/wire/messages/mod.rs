@@ -8,7 +8,9 @@ mod admin;
 mod answers;
 mod datasets;
 mod reviews;
+mod rights;
 mod shields;
+mod tables;
 mod why;
 
 pub use admin::{
@@ -24,6 +26,11 @@ pub use answers::{
 pub use datasets::{
     ChunkSpec, DatasetCreate, DatasetList, DatasetMessage, DatasetState, RunList, RunMessage, RunState,
 };
+pub use rights::{
+    ClosureRequest, HeldEncoding, HeldFact, HeldLink, HeldMessage, RecordRequest, RemovalStatement,
+    WithdrawalRequest,
+};
+pub use tables::TableMessage;
 
 pub use reviews::{
     ApartCreate, ApartList, ApartMessage, AttributeWord, BacklogMessage, ReviewDecide, ReviewList,

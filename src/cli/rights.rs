@@ -1,0 +1,100 @@
+//! `rights`: what an agency owes a person, and itself: erase a record, show what is held, leave the project.
+
+use super::ask::FromArgs;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::files::write_atomic;
+use super::term::Terminal;
+use super::workspace::client_failure;
+use crate::agency::key::AgencyKey;
+use crate::wire::messages::{HeldMessage, RecordRequest, WithdrawalRequest};
+use crate::wire::{AgencyId, RecordRef};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Has one of your own records erased at the centre, shows everything held of it, or takes your agency
+/// out of the project. Each act is written into the centre's ledger.
+#[derive(Debug, Args)]
+pub(crate) struct RightsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Erase a record everywhere, so that it does not come back with a later upload
+    Erase(RecordArgs),
+    /// Write everything held of a record, for a subject access request
+    Held(RecordArgs),
+    /// Take this agency out of the project with everything of it
+    Withdraw(WithdrawArgs),
+}
+
+#[derive(Debug, Args)]
+struct RecordArgs {
+    /// Your own id of the record, as it stands in your extract
+    record: String,
+    /// File to write: the signed receipt, or what is held
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+#[derive(Debug, Args)]
+struct WithdrawArgs {
+    /// This agency's id again: nothing of it comes back
+    #[arg(long, value_name = "AGENCY")]
+    confirm: AgencyId,
+    /// File to write: the signed statement
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+pub(crate) fn rights(args: &RightsArgs, terminal: Terminal) -> Outcome {
+    match &args.command {
+        Command::Erase(args) => {
+            let receipt: Value = ask(args, "erasures")?;
+            write(&args.out, &receipt)?;
+            let count = |field: &str| receipt["erasure"][field].as_u64().unwrap_or(0);
+            let (encodings, links) = (count("encodings"), count("links"));
+            let file = args.out.display();
+            terminal.line(format!("erased {encodings} encodings and {links} links; receipt: {file}"))?;
+        }
+        Command::Held(args) => {
+            let held: HeldMessage = ask(args, "held")?;
+            write(&args.out, &held)?;
+            let (encodings, links) = (held.encodings.len(), held.links.len());
+            let erased = if held.erased { "; it was erased on request" } else { "" };
+            let file = args.out.display();
+            terminal.line(format!("{encodings} encodings and {links} links are held{erased}: {file}"))?;
+        }
+        Command::Withdraw(args) => {
+            let (workspace, client) = args.from.opened()?;
+            let path = format!("/v1/projects/{}/withdrawal", workspace.config.project);
+            let request = WithdrawalRequest { agency: args.confirm.clone() };
+            let statement: Value = client.post(&path, &request, None).map_err(client_failure)?;
+            write(&args.out, &statement)?;
+            let file = args.out.display();
+            terminal.line(format!("{} has left the project; statement: {file}", args.confirm))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn ask<T: serde::de::DeserializeOwned>(args: &RecordArgs, resource: &str) -> Result<T, Failure> {
+    let (workspace, client) = args.from.opened()?;
+    let config = &workspace.config;
+    let own = AgencyKey::read(&config.agency_key).map_err(super::keygen::key_failure)?;
+    let record: RecordRef = own.refs(&config.agency, &config.project).record_ref(&args.record);
+    let path = format!("/v1/projects/{}/{resource}", config.project);
+    client.post(&path, &RecordRequest { record }, None).map_err(client_failure)
+}
+
+fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).or_exit(Exit::Internal)?;
+    write_atomic(path, |file| writeln!(file, "{text}").or_exit(Exit::Internal))
+}

@@ -1,0 +1,228 @@
+//! Aggregates: counts about children, released under one clock so that no two of them can be laid over each other.
+//!
+//! May see: store, suppress, policy. Must not see: agency, encodings. One finished run of a project is *taken* for all
+//! its tables; a later run is taken for all of them together, when the cool-off is over. Each table is released
+//! by [`super::suppress`] and its release stored, so that what is shown twice is the same to the byte.
+//! How many what-if tables a taken run may have is bounded: each one more is one more equation.
+
+mod count;
+mod tables;
+
+pub(super) use tables::{Table, TableName};
+
+use super::agreements;
+use super::auth::{ProjectGrant, ReadAggregates};
+use super::error::ApiError;
+use super::suppress::{CountTable, Release, ReleaseTerms, release};
+use crate::store::{Batch, ProjectRecord, RunRecord, StoreError, Vault};
+use crate::wire::messages::{OverlapCell, OverlapTable, PublishedCount, TableMessage};
+use crate::wire::{ContentDigest, RunId, UtcTime};
+use count::{Frozen, WhatIf};
+use serde::{Deserialize, Serialize};
+
+/// Days for which a taken run stands before a later one may be taken.
+pub const COOL_OFF_DAYS: u16 = 7;
+/// Tables about what might be, of one taken run.
+pub const WHAT_IFS_MAX: usize = 24;
+
+/// The run that all tables of a project are counted from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Taken {
+    run: RunId,
+    /// When it was taken: the moment of every release from it.
+    at: UtcTime,
+}
+
+/// A release with what makes its rows and columns the same again.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    run: RunId,
+    rows: Vec<String>,
+    columns: Vec<String>,
+    release: Release,
+}
+
+fn taken_name(project: &ProjectRecord) -> String {
+    format!("taken-run/{}", project.id)
+}
+fn stored_prefix(project: &ProjectRecord) -> String {
+    format!("table/{}/", project.id)
+}
+
+/// The run that the tables of a project are counted from, taken now if there is none or its time is over.
+fn taken(vault: &Vault, project: &ProjectRecord) -> Result<(RunRecord, Taken), ApiError> {
+    let name = taken_name(project);
+    let unreadable = |_| StoreError::Unreadable { entry: "taken-run" };
+    let value = vault.store().value(name.as_bytes())?;
+    let before: Option<Taken> =
+        value.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
+    let now = vault.now();
+    let standing = match &before {
+        Some(taken) => vault.run(&project.id, &taken.run)?.filter(|run| run.epoch == project.epoch),
+        None => None,
+    };
+    let latest = vault.latest_run(&project.id, project.epoch)?;
+    let opens = |taken: &Taken| taken.at.plus_hours(24 * u32::from(COOL_OFF_DAYS));
+    match (before, standing) {
+        (Some(taken), Some(run)) if now < opens(&taken) || latest.as_ref() == Some(&run) => Ok((run, taken)),
+        _ => {
+            let run = latest.filter(|run| run.overlap.is_some()).ok_or(ApiError::NotFound)?;
+            let taken = Taken { run: run.id.clone(), at: now };
+            let mut batch = Batch::new();
+            let bytes = serde_json::to_vec(&taken).map_err(|error| ApiError::Internal(error.to_string()))?;
+            batch.expect(name.as_str(), value).put(name.as_str(), bytes);
+            vault.store().apply(&batch)?;
+            vault.store().flush()?;
+            Ok((run, taken))
+        }
+    }
+}
+
+fn frozen(vault: &Vault, run: &RunRecord) -> Result<Frozen, StoreError> {
+    let agencies: Vec<_> = run.inputs.iter().map(|input| input.agency.clone()).collect();
+    let facts = agencies.iter().map(|agency| vault.facts(&run.id, agency));
+    Ok(Frozen { facts: facts.collect::<Result<_, _>>()?, links: vault.counted_links(run)?, agencies })
+}
+
+/// One table, as it may be published.
+///
+/// # Errors
+/// [`ApiError::NotFound`] while no run has finished; [`ApiError::Rule`] for a table that is not offered.
+pub(super) fn read(
+    vault: &Vault,
+    grant: &ProjectGrant<ReadAggregates>,
+    name: &TableName,
+) -> Result<TableMessage, ApiError> {
+    let project = grant.project();
+    let (run, taken) = taken(vault, project)?;
+    let (table, stored) = released(vault, project, &run, &taken, name)?;
+    let (rows, columns) = (stored.rows.len(), stored.columns.len());
+    let shown = stored.release.table();
+    let width = columns + 1;
+    let totals = usize::from(table.adds_up);
+    let line = |row: usize| shown.cells[row * width..row * width + columns + totals].to_vec();
+    let mut message = TableMessage {
+        project: project.id.clone(),
+        table: name.to_string(),
+        title: table.title,
+        run: stored.run,
+        released: shown.released.to_string(),
+        suppressed_below: terms(vault, project)?.suppress_below,
+        rows: stored.rows,
+        columns: stored.columns,
+        cells: (0..rows + totals).map(line).collect(),
+    };
+    if table.adds_up {
+        message.rows.push("all".to_owned());
+        message.columns.push("all".to_owned());
+    }
+    Ok(message)
+}
+
+fn terms(vault: &Vault, project: &ProjectRecord) -> Result<ReleaseTerms, ApiError> {
+    let agreement = agreements::current(vault, project)?;
+    let suppress_below = agreement.terms().suppress_below;
+    Ok(ReleaseTerms { suppress_below, cool_off_days: COOL_OFF_DAYS, totals: true })
+}
+
+/// Counts, releases and stores one table of the taken run.
+fn released(
+    vault: &Vault,
+    project: &ProjectRecord,
+    run: &RunRecord,
+    taken: &Taken,
+    name: &TableName,
+) -> Result<(Table, Stored), ApiError> {
+    let frozen = frozen(vault, run)?;
+    let what_if = name.what_if(&frozen.agencies)?;
+    let terms = terms(vault, project)?;
+    // With other agencies or another rule of suppression they are other tables, under other names.
+    let parties: Vec<&str> = frozen.agencies.iter().map(|agency| agency.as_str()).collect();
+    let named = format!("{name}\n{}\n{}", terms.suppress_below, parties.join(" "));
+    let digest = ContentDigest::of(named.as_bytes());
+    let key = format!("{}{digest}", stored_prefix(project));
+    let value = vault.store().value(key.as_bytes())?;
+    let unreadable = |_| StoreError::Unreadable { entry: "table" };
+    let before: Option<Stored> =
+        value.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
+    if before.is_none() && what_if != WhatIf::default() {
+        bound_what_ifs(vault, project)?;
+    }
+    let labels = before.as_ref().map(|stored| stored.rows.as_slice());
+    let table = Table::count(&frozen, name, &what_if, labels)?;
+    if let Some(stored) = before.as_ref().filter(|stored| stored.run == run.id) {
+        return Ok((table, stored.clone()));
+    }
+    let counts = CountTable::new(table.rows.len(), table.columns.len(), table.counts.clone());
+    let counts = counts.map_err(|error| ApiError::Internal(error.to_string()))?;
+    let release = release(
+        before.as_ref().map(|stored| &stored.release),
+        &counts,
+        ReleaseTerms { totals: table.adds_up, ..terms },
+        taken.at,
+    )
+    .map_err(|error| ApiError::Internal(error.to_string()))?;
+    let (rows, columns) = (table.rows.clone(), table.columns.clone());
+    let stored = Stored { run: run.id.clone(), rows, columns, release };
+    let bytes = serde_json::to_vec(&stored).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let mut batch = Batch::new();
+    batch.expect(key.as_str(), value).put(key.as_str(), bytes);
+    vault.store().apply(&batch)?;
+    vault.store().flush()?;
+    Ok((table, stored))
+}
+
+/// Each what-if is one more equation about the same children.
+fn bound_what_ifs(vault: &Vault, project: &ProjectRecord) -> Result<(), ApiError> {
+    let prefix = stored_prefix(project);
+    // Tables as the run is are few: their names are fixed.
+    let known = vault.store().scan(prefix.as_bytes(), None, WHAT_IFS_MAX + tables::PLAIN_MAX)?.len();
+    if known >= WHAT_IFS_MAX + tables::PLAIN_MAX {
+        return Err(ApiError::Rule(
+            "this project has as many tables as it may: read those that were asked for before",
+        ));
+    }
+    Ok(())
+}
+
+/// The overlap of the agencies, from the tables `overlap` and `known-to`.
+///
+/// # Errors
+/// [`ApiError::NotFound`] when no run has finished, or another run than the taken one is named.
+pub(super) fn overlap(
+    vault: &Vault,
+    grant: &ProjectGrant<ReadAggregates>,
+    named: Option<&str>,
+) -> Result<OverlapTable, ApiError> {
+    let project = grant.project();
+    let (run, _) = taken(vault, project)?;
+    if named.is_some_and(|named| named != run.id.as_str()) {
+        return Err(ApiError::NotFound);
+    }
+    let pairs = read(vault, grant, &TableName::plain("overlap")?)?;
+    let known = read(vault, grant, &TableName::plain("known-to")?)?;
+    let agencies: Vec<_> = run.inputs.iter().map(|input| input.agency.clone()).collect();
+    let mut rows = pairs.cells.iter();
+    let mut cells = Vec::new();
+    for (at, agency_a) in agencies.iter().enumerate() {
+        for agency_b in &agencies[at..] {
+            let count = |column: usize, row: &Vec<PublishedCount>| {
+                row.get(column).copied().unwrap_or(PublishedCount::Small)
+            };
+            let Some(row) = rows.next() else { break };
+            cells.push(OverlapCell {
+                agency_a: agency_a.clone(),
+                agency_b: agency_b.clone(),
+                matched: count(0, row),
+                review: count(1, row),
+            });
+        }
+    }
+    Ok(OverlapTable {
+        ended: run.ended.unwrap_or(run.started),
+        run: run.id,
+        agencies,
+        cells,
+        known_to: known.cells.iter().filter_map(|row| row.first().copied()).collect(),
+    })
+}

@@ -211,7 +211,7 @@ impl Blocks<'_> {
         let part =
             Task { tables: parts, shape: Shape::Whole, threshold, kernel, options: &options, control, kept };
         let mut found = match options.mode {
-            JoinMode::Exact => part.run_planned(exec)?,
+            JoinMode::Exact | JoinMode::Counted => part.run_planned(exec)?,
             JoinMode::Lsh { tables, bits } => lsh::run(&part, tables, bits, exec)?,
         };
         for hit in &mut found.hits {
@@ -224,7 +224,8 @@ impl Blocks<'_> {
 
 /// Some rows of a table as a table of their own.
 pub(super) fn gather(table: &FilterTable, rows: &[u32]) -> FilterTable {
-    let words = rows.iter().flat_map(|row| table.row(*row as usize)).copied().collect();
+    let mut words = Vec::with_capacity(rows.len() * table.words_per_row());
+    rows.iter().for_each(|row| words.extend_from_slice(table.row(*row as usize)));
     FilterTable::new(words, table.words_per_row())
 }
 

@@ -25,7 +25,7 @@ pub fn update(
     exec: Exec<'_>,
     control: &Control,
 ) -> Result<Joined, JoinError> {
-    if options.mode != JoinMode::Exact {
+    if matches!(options.mode, JoinMode::Lsh { .. }) {
         return Err(JoinError::Option { name: "mode", range: "exact in a delta" });
     }
     if options.top_k.is_some() {

@@ -12,6 +12,8 @@ pub struct Control {
     cancel: AtomicBool,
     pairs_done: AtomicU64,
     pairs_total: AtomicU64,
+    #[cfg(test)]
+    longest_step: AtomicU64,
 }
 
 impl Control {
@@ -39,11 +41,18 @@ impl Control {
     pub fn pairs_total(&self) -> u64 {
         self.pairs_total.load(Ordering::Relaxed)
     }
+    /// Most pairs decided between two looks at the cancel flag.
+    #[cfg(test)]
+    pub(super) fn longest_step(&self) -> u64 {
+        self.longest_step.load(Ordering::Relaxed)
+    }
     pub(super) fn plan(&self, pairs: u64) {
         self.pairs_total.fetch_add(pairs, Ordering::Relaxed);
     }
     pub(super) fn advance(&self, pairs: u64) -> Result<(), JoinError> {
         self.pairs_done.fetch_add(pairs, Ordering::Relaxed);
+        #[cfg(test)]
+        self.longest_step.fetch_max(pairs, Ordering::Relaxed);
         if self.is_cancelled() { Err(JoinError::Cancelled) } else { Ok(()) }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! May see: filters and row numbers. Must not see: refs, agencies, identifiers.
 //!
-//! The planes of `sketch` are built once; a query reads one of every four, about 40 bytes a record.
+//! The planes of `sketch` are built once; a query reads those it picks, about 30 bytes a record at Dice .8.
 
 use super::arena::FilterTable;
 use super::join::{JoinError, JoinOptions, check, ones};
-use super::kernel::{KernelLevel, PLANE_WORDS};
+use super::kernel::{Kernel, KernelLevel, PLANE_WORDS};
 use super::pairs::by_score;
-use super::sketch::{BLOCK, Planes, Side, Sieve, TILE, choose, lane_mask};
+use super::plan::choose;
+use super::sketch::{BLOCK, Plan, Planes, Side, Sieve, TILE, lane_mask};
 use crate::wire::Threshold;
 
 /// One row found by a look-up.
@@ -27,7 +28,8 @@ pub struct Resident {
     table: FilterTable,
     ones: Vec<u16>,
     order: Vec<u32>,
-    sieve: Sieve,
+    kernel: Kernel,
+    plan: Plan,
     planes: Planes,
 }
 
@@ -46,14 +48,14 @@ impl Resident {
         let kernel = check(&table, &table, &JoinOptions { level, ..JoinOptions::default() })?;
         let ones = ones(&table);
         let side = Side::new(&table, &ones);
-        let plan = choose(kernel, &side, &side, threshold);
+        let plan = choose(kernel, &side, &side, (threshold, false));
         let block_words = plan.block_words();
         let mut planes = Planes::new(side.order.len().div_ceil(BLOCK) * block_words);
         for (rows, planes) in side.order.chunks(BLOCK).zip(planes.words_mut().chunks_exact_mut(block_words)) {
             plan.block(&table, rows, planes);
         }
         let order = side.order;
-        Ok(Self { table, ones, order, sieve: Sieve::new(kernel, threshold, plan), planes })
+        Ok(Self { table, ones, order, kernel, plan, planes })
     }
 
     /// Rows of the table.
@@ -96,15 +98,16 @@ impl Resident {
         threshold: Threshold,
         found: &mut [Vec<Found>],
     ) {
-        let sieve = Sieve::new(self.sieve.kernel, threshold, self.sieve.plan.clone());
-        let selectors = sieve.plan.selectors(queries, tile);
+        let most = tile.iter().map(|query| u32::from(ones[*query as usize])).max().unwrap_or(0);
+        let sieve = Sieve::new(self.kernel, threshold, self.plan.clone(), most);
+        let picks = sieve.picks(queries, tile, (most, sieve.misses(most, 0)));
         let mut over = [0; TILE * PLANE_WORDS];
         let over = &mut over[..tile.len() * PLANE_WORDS];
         let blocks = self.planes.words().chunks_exact(sieve.plan.block_words());
         for (rows, planes) in self.order.chunks(BLOCK).zip(blocks) {
-            let ones_max = rows.last().map_or(0, |row| u32::from(self.ones[*row as usize]));
-            let counts = tile.iter().map(|query| u32::from(ones[*query as usize]));
-            sieve.sift((&selectors, 0..tile.len()), counts, (planes, ones_max), over);
+            let emptiest = rows.first().map_or(0, |row| u32::from(self.ones[*row as usize]));
+            let counts = tile.iter().map(|query| (u32::from(ones[*query as usize]), emptiest));
+            sieve.sift((&picks, 0..tile.len()), counts, planes, None, over);
             for ((query, found), over) in tile.iter().zip(&mut *found).zip(over.chunks_exact(PLANE_WORDS)) {
                 for (word, over) in over.iter().enumerate() {
                     let mut left = !over & lane_mask(rows.len(), word);
@@ -126,7 +129,7 @@ impl Resident {
         threshold: Threshold,
     ) -> Option<Found> {
         let (x, y) = (queries.row(query as usize), self.table.row(row as usize));
-        let common = self.sieve.kernel.common(x, y);
+        let common = self.kernel.common(x, y);
         let total = u32::from(ones) + u32::from(self.ones[row as usize]);
         threshold.passes(common, total).then_some(Found { row, common: common as u16, total })
     }

@@ -1,27 +1,27 @@
-//! The loop nest of the join: stripes of planes, chunks of rows, tiles, verification.
+//! One join from end to end: which sweeps it takes, what they keep, what leaves.
 //!
 //! May see: filters and row numbers. Must not see: refs, agencies, identifiers.
 //!
-//! One side gives *rows* (what they pick stays in the second cache), the other *lanes* (planes, built once a
-//! stripe). Both are in ascending order of set bits, so that whole tiles fall to the popcount bound and a block's
-//! fullest record is close to all of its records. Results do not depend on the number of threads.
+//! What a fuller filter may lack of an emptier one is less than the other way round, so two tables meet in two
+//! *sweeps*, in each of which the rows are the emptier ones; a small or evenly filled join sweeps once. Results do not
+//! depend on the number of threads.
 
 use super::arena::FilterTable;
-use super::blocks::gather;
 use super::exec::{Control, Exec};
 use super::join::{JoinError, JoinMode, JoinOptions, JoinStats, Joined};
-use super::kernel::{self, Kernel, KernelLevel, PLANE_WORDS};
+use super::kernel::{self, Kernel, KernelLevel};
 use super::lsh;
 use super::pairs::{Hit, Pairs, keep_best};
-use super::sketch::{BLOCK, Planes, Side, Sieve, TILE, choose, lane_mask};
+use super::plan::{both_ways, choose, count_all};
+use super::sketch::{Side, Sieve};
+use super::sweep::{Part, Sweep};
 use crate::wire::Threshold;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Words of the planes held at a time: 64 MB.
-const STRIPE_WORDS: usize = 8 << 20;
-/// Rows and blocks of one task: small enough for even threads and quick cancellation.
-const CHUNK: usize = 1024;
-const SEGMENT_BLOCKS: usize = 256;
+/// Rows up to which planes do not pay: they are compared in full.
+const FEW_ROWS: usize = 16;
+/// Lanes of a task that compares a few rows in full.
+const FEW_LANES: usize = 1 << 14;
 
 /// A table and the set bits of its rows.
 #[derive(Clone, Copy)]
@@ -35,8 +35,6 @@ pub(super) struct Rows<'t> {
 pub(super) enum Shape {
     /// Every row of the first table with every row of the second.
     Whole,
-    /// The same, with the tables' parts changed over: the smaller one as planes.
-    Swapped,
     /// One table with itself, each pair once.
     Triangle,
     /// One table with itself, each pair in both directions.
@@ -62,6 +60,8 @@ pub(super) struct Found {
     pub(super) dropped: u64,
     /// Hits already counted by [`Task::keep`].
     pub(super) counted: usize,
+    /// Hits at which to cut to the best again.
+    pub(super) cut_at: usize,
     pub(super) verified: u64,
     /// Share of the pairs at the threshold that a lossy mode is expected to miss.
     pub(super) missed_expected: f64,
@@ -76,20 +76,13 @@ impl Found {
     }
 }
 
-/// What all parts of a join share.
-struct Shared<'t> {
-    rows: Side<'t>,
-    lanes: Side<'t>,
-    sieve: Sieve,
-}
-
 impl Task<'_> {
     /// Finds the pairs, in no particular order.
     pub(super) fn run(&self, exec: Exec<'_>) -> Result<Found, JoinError> {
         let [first, second] = self.tables;
         self.control.plan(first.ones.len() as u64 * second.ones.len() as u64);
         match self.options.mode {
-            JoinMode::Exact => self.run_planned(exec),
+            JoinMode::Exact | JoinMode::Counted => self.run_planned(exec),
             JoinMode::Lsh { tables, bits } => lsh::run(self, tables, bits, exec),
         }
     }
@@ -97,48 +90,68 @@ impl Task<'_> {
     /// The exact join, its pairs already part of the plan.
     pub(super) fn run_planned(&self, exec: Exec<'_>) -> Result<Found, JoinError> {
         let [first, second] = self.tables;
-        let (rows, lanes) = if self.shape == Shape::Swapped { (second, first) } else { (first, second) };
         if self.options.level == KernelLevel::Scalar {
-            return self.reference(rows, lanes);
+            return self.reference(first, second);
         }
-        let (rows, lanes) = (Side::new(rows.table, rows.ones), Side::new(lanes.table, lanes.ones));
-        let empty = rows.ones.len() * lanes.ones.len() - rows.order.len() * lanes.order.len();
-        self.control.advance(empty as u64)?;
-        if rows.order.is_empty() || lanes.order.is_empty() {
+        let (a, b) = (Side::new(first.table, first.ones), Side::new(second.table, second.ones));
+        self.control
+            .advance((first.ones.len() * second.ones.len() - a.order.len() * b.order.len()) as u64)?;
+        if a.order.is_empty() || b.order.is_empty() {
             return Ok(Found::default());
         }
-        let plan = choose(self.kernel, &rows, &lanes, self.threshold);
-        let sieve = Sieve::new(self.kernel, self.threshold, plan);
-        let shared = Shared { rows, lanes, sieve };
-        let mut found = Found { planes: shared.sieve.plan.planes(), ..Found::default() };
-        let block_words = shared.sieve.plan.block_words();
-        let blocks = shared.lanes.order.len().div_ceil(BLOCK);
-        let stripe = (STRIPE_WORDS / block_words).clamp(1, blocks.max(1));
-        let mut planes = Planes::new(stripe * block_words);
-        let mut lane_words = Vec::new();
-        for start in (0..blocks).step_by(stripe) {
-            let stripe = start..blocks.min(start + stripe);
-            let words = &mut planes.words_mut()[..stripe.len() * block_words];
-            exec.fill(words, block_words, |block, words| {
-                shared.sieve.plan.block(
-                    shared.lanes.table,
-                    block_rows(&shared.lanes, stripe.start + block),
-                    words,
-                );
-            });
-            // Copies in block order: what is left of a tile is verified within a few pages.
-            let end = shared.lanes.order.len().min(stripe.end * BLOCK);
-            lane_words.clear();
-            for row in &shared.lanes.order[stripe.start * BLOCK..end] {
-                lane_words.extend_from_slice(shared.lanes.table.row(*row as usize));
+        let swapped = a.order.len() > b.order.len();
+        let parts = match self.shape {
+            Shape::Triangle | Shape::Mirror => vec![(Part::Before, false)],
+            Shape::Whole if both_ways(&a, &b, self.threshold) => {
+                vec![(Part::NotFuller, false), (Part::Emptier, true)]
             }
-            for part in self.stripe(&shared, (planes.words(), &lane_words), stripe, exec)? {
-                found.absorb(part);
+            Shape::Whole => vec![(Part::All, swapped)],
+        };
+        if self.shape == Shape::Whole
+            && a.order.len().min(b.order.len()) <= FEW_ROWS
+            && self.options.mode == JoinMode::Exact
+        {
+            return self.few(if swapped { [&b, &a] } else { [&a, &b] }, swapped, exec);
+        }
+        let (rows, lanes) = if parts[0].1 { (&b, &a) } else { (&a, &b) };
+        let plan = if self.options.mode == JoinMode::Counted {
+            count_all(a.table)
+        } else {
+            choose(self.kernel, rows, lanes, (self.threshold, parts[0].0 != Part::All))
+        };
+        let ones_max = a.ones_at(a.order.len() - 1).max(b.ones_at(b.order.len() - 1));
+        let sieve = Sieve::new(self.kernel, self.threshold, plan, ones_max);
+        let mut found = Found::default();
+        for (part, swapped) in parts {
+            let (rows, lanes) = if swapped { (b.clone(), a.clone()) } else { (a.clone(), b.clone()) };
+            self.sweep(&Sweep { rows, lanes, part, swapped, sieve: &sieve }, exec, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// A few rows against many lanes, row by row.
+    fn few(&self, [rows, lanes]: [&Side<'_>; 2], swapped: bool, exec: Exec<'_>) -> Result<Found, JoinError> {
+        let tasks = lanes.order.len().div_ceil(FEW_LANES);
+        let parts = exec.map(tasks, |task| {
+            let mut found = Found::default();
+            let to = lanes.order.len().min((task + 1) * FEW_LANES);
+            for lane in &lanes.order[task * FEW_LANES..to] {
+                let (y, ones) = (lanes.table.row(*lane as usize), u32::from(lanes.ones[*lane as usize]));
+                for row in &rows.order {
+                    let common = self.kernel.common(rows.table.row(*row as usize), y);
+                    if self.threshold.passes(common, ones + u32::from(rows.ones[*row as usize])) {
+                        let hit = Hit { a: *row, b: *lane, common: common as u16 };
+                        found.hits.push(if swapped { hit.swapped() } else { hit });
+                    }
+                }
             }
-        }
-        if self.shape == Shape::Swapped {
-            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-        }
+            found.verified = (rows.order.len() * (to - task * FEW_LANES)) as u64;
+            self.bounded(&mut found, true)?;
+            self.control.advance(found.verified)?;
+            Ok(found)
+        })?;
+        let mut found = Found::default();
+        parts.into_iter().for_each(|part| found.absorb(part));
         Ok(found)
     }
 
@@ -155,152 +168,25 @@ impl Task<'_> {
         if self.options.top_k.is_none() {
             self.keep(&mut found)?;
         }
-        if self.shape == Shape::Swapped {
-            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-        }
         Ok(found)
     }
 
     pub(super) fn wanted(&self, row: u32, lane: u32) -> bool {
         match self.shape {
-            Shape::Whole | Shape::Swapped => true,
+            Shape::Whole => true,
             Shape::Triangle => row < lane,
             Shape::Mirror => row != lane,
         }
     }
 
-    fn stripe(
-        &self,
-        shared: &Shared<'_>,
-        (planes, lane_words): (&[u64], &[u64]),
-        stripe: std::ops::Range<usize>,
-        exec: Exec<'_>,
-    ) -> Result<Vec<Found>, JoinError> {
-        let chunks = shared.rows.order.len().div_ceil(CHUNK);
-        let segments = stripe.len().div_ceil(SEGMENT_BLOCKS);
-        exec.map(chunks * segments, |task| {
-            let start = stripe.start + task / chunks * SEGMENT_BLOCKS;
-            let segment = start..stripe.end.min(start + SEGMENT_BLOCKS);
-            let block_words = shared.sieve.plan.block_words();
-            let planes = &planes[(start - stripe.start) * block_words..];
-            let row_words = shared.lanes.table.words_per_row();
-            let lane_words = &lane_words[(start - stripe.start) * BLOCK * row_words..];
-            self.chunk(shared, task % chunks * CHUNK, (planes, lane_words), segment)
-        })
-    }
-
-    /// A chunk of rows against a segment of blocks.
-    fn chunk(
-        &self,
-        shared: &Shared<'_>,
-        first: usize,
-        (planes, lane_words): (&[u64], &[u64]),
-        segment: std::ops::Range<usize>,
-    ) -> Result<Found, JoinError> {
-        let order = &shared.rows.order[first..shared.rows.order.len().min(first + CHUNK)];
-        let selectors = shared.sieve.plan.selectors(shared.rows.table, order);
-        let row_words = gather(shared.rows.table, order);
-        let (mut found, mut left) = (Found::default(), Vec::new());
-        let mut over = [0; TILE * PLANE_WORDS];
-        let block_words = shared.sieve.plan.block_words();
-        let lane_blocks = lane_words.chunks(BLOCK * shared.lanes.table.words_per_row());
-        for ((block, planes), lane_words) in segment.zip(planes.chunks_exact(block_words)).zip(lane_blocks) {
-            let lanes = block_rows(&shared.lanes, block);
-            let done = order.len() as u64 * lanes.len() as u64;
-            if self.shape == Shape::Triangle && block * BLOCK + lanes.len() <= first {
-                self.control.advance(done)?; // the mirrored part
-                continue;
-            }
-            let ones_max = shared.lanes.ones_at(block * BLOCK + lanes.len() - 1);
-            for (tile, rows) in order.chunks(TILE).enumerate() {
-                let at = tile * TILE;
-                if !self.possible(shared, (first + at, rows.len()), (block * BLOCK, lanes.len())) {
-                    continue;
-                }
-                let over = &mut over[..rows.len() * PLANE_WORDS];
-                let ones = rows.iter().map(|row| u32::from(shared.rows.ones[*row as usize]));
-                shared.sieve.sift((&selectors, at..at + rows.len()), ones, (planes, ones_max), over);
-                self.left_of((first + at, at), (block * BLOCK, lanes.len()), over, &mut left);
-            }
-            self.verify(shared, (order, row_words.words()), (lanes, lane_words), &left, &mut found);
-            left.clear();
-            self.bounded(shared, &mut found, false)?;
-            self.control.advance(done)?;
-        }
-        self.bounded(shared, &mut found, true)?;
-        Ok(found)
-    }
-
-    /// Whether set bits alone leave a pair possible: Dice is at most `2 min(|a|,|b|) / (|a|+|b|)`.
-    fn possible(&self, shared: &Shared<'_>, rows: (usize, usize), lanes: (usize, usize)) -> bool {
-        let range =
-            |side: &Side<'_>, (at, len): (usize, usize)| (side.ones_at(at), side.ones_at(at + len - 1));
-        let (row_min, row_max) = range(&shared.rows, rows);
-        let (lane_min, lane_max) = range(&shared.lanes, lanes);
-        let (small, large) = if row_max < lane_min { (row_max, lane_min) } else { (lane_max, row_min) };
-        small >= large || self.threshold.passes(small, small + large)
-    }
-
-    /// Collects (row of the chunk, lane of the block) of what is left of a tile.
-    fn left_of(
-        &self,
-        (row_first, at): (usize, usize),
-        (lane_first, lanes): (usize, usize),
-        over: &[u64],
-        left: &mut Vec<(u32, u32)>,
-    ) {
-        for (row, over) in over.chunks_exact(PLANE_WORDS).enumerate() {
-            for (word, over) in over.iter().enumerate() {
-                let mut bits = !over & lane_mask(lanes, word);
-                while bits != 0 {
-                    let lane = 64 * word + bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    if self.shape != Shape::Triangle || lane_first + lane > row_first + row {
-                        left.push(((at + row) as u32, lane as u32));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads the full rows of what is left.
-    fn verify(
-        &self,
-        shared: &Shared<'_>,
-        (rows, row_words): (&[u32], &[u64]),
-        (lanes, lane_words): (&[u32], &[u64]),
-        left: &[(u32, u32)],
-        found: &mut Found,
-    ) {
-        let width = shared.rows.table.words_per_row();
-        let words = |at: u32| at as usize * width..(at as usize + 1) * width;
-        found.verified += left.len() as u64;
-        for (row_at, lane_at) in left {
-            let x = &row_words[words(*row_at)];
-            let y = &lane_words[words(*lane_at)];
-            let common = self.kernel.common(x, y);
-            let (row, lane) = (rows[*row_at as usize], lanes[*lane_at as usize]);
-            let total =
-                u32::from(shared.rows.ones[row as usize]) + u32::from(shared.lanes.ones[lane as usize]);
-            if !self.threshold.passes(common, total) {
-                continue;
-            }
-            let hit = Hit { a: row, b: lane, common: common as u16 };
-            match self.shape {
-                Shape::Triangle if row > lane => found.hits.push(hit.swapped()),
-                Shape::Mirror if row == lane => {}
-                _ => found.hits.push(hit),
-            }
-        }
-    }
-
     /// Keeps memory bounded: cuts to the best k now and then, and stops at the cap.
-    fn bounded(&self, shared: &Shared<'_>, found: &mut Found, last: bool) -> Result<(), JoinError> {
-        if let Some(k) = self.options.top_k {
-            let room = 2 * CHUNK * k as usize + (64 << 10);
-            if last || found.hits.len() > room {
-                found.dropped += keep_best(&mut found.hits, k, shared.rows.ones, shared.lanes.ones);
-            }
+    pub(super) fn bounded(&self, found: &mut Found, last: bool) -> Result<(), JoinError> {
+        let [a, b] = self.tables;
+        if let Some(k) = self.options.top_k
+            && (last || found.hits.len() > found.cut_at.max(64 << 10))
+        {
+            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+            found.cut_at = 2 * found.hits.len();
         }
         if last || self.options.top_k.is_none() { self.keep(found) } else { Ok(()) }
     }
@@ -348,6 +234,35 @@ impl Task<'_> {
     }
 }
 
-fn block_rows<'s>(side: &'s Side<'_>, block: usize) -> &'s [u32] {
-    &side.order[block * BLOCK..side.order.len().min((block + 1) * BLOCK)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linkage::join::{join, self_join};
+    use crate::linkage::made_up::{Dice, noisy_copy, random, stacked};
+
+    /// Unevenly filled tables are swept both ways round; each pair is found once, best k included.
+    #[test]
+    fn both_ways_round_find_every_pair_once() {
+        let mut dice = Dice::new(31);
+        let (half, full) = (random(&mut dice, 1_200, 16, 2), random(&mut dice, 1_200, 16, 3));
+        let a = stacked(&[&half, &full, &FilterTable::new(vec![0; 16], 16)]);
+        let b = stacked(&[&noisy_copy(&mut dice, &a, 2_300, 500), &half]);
+        let t = "0.7".parse().unwrap();
+        let (ones_a, ones_b) = (super::super::join::ones(&a), super::super::join::ones(&b));
+        assert!(both_ways(&Side::new(&a, &ones_a), &Side::new(&b, &ones_b), t));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for top_k in [None, Some(2)] {
+            let control = Control::new();
+            let scalar = JoinOptions { level: KernelLevel::Scalar, top_k, ..JoinOptions::default() };
+            let truth = join(&a, &b, t, &scalar, Exec::Serial, &control).unwrap();
+            let usual = JoinOptions { top_k, ..JoinOptions::default() };
+            let control = Control::new();
+            let found = join(&a, &b, t, &usual, Exec::Serial, &control).unwrap();
+            assert!(found.pairs == truth.pairs && found.pairs_dropped == truth.pairs_dropped, "{top_k:?}");
+            assert_eq!(control.pairs_done(), control.pairs_total());
+            assert!(join(&a, &b, t, &usual, Exec::Pool(&pool), &control).unwrap() == found);
+            let own = self_join(&a, t, &usual, Exec::Serial, &control).unwrap();
+            assert!(own.pairs == self_join(&a, t, &scalar, Exec::Serial, &control).unwrap().pairs);
+        }
+    }
 }

@@ -10,6 +10,8 @@ mod admin;
 #[cfg(feature = "agency")]
 mod ask;
 #[cfg(feature = "agency")]
+mod assess;
+#[cfg(feature = "agency")]
 mod check;
 #[cfg(all(feature = "agency", feature = "central"))]
 mod demo;
@@ -97,6 +99,8 @@ enum Command {
     Link(link::LinkArgs),
     #[cfg(feature = "agency")]
     Evaluate(evaluate::EvaluateArgs),
+    #[cfg(feature = "agency")]
+    Assess(assess::AssessArgs),
     Generate(generate::GenerateArgs),
     #[cfg(feature = "central")]
     Serve(serve::ServeArgs),
@@ -179,6 +183,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Link(args) => link::link(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Evaluate(args) => evaluate::evaluate(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Assess(args) => assess::assess(&args, terminal),
         Command::Generate(args) => generate::generate(&args, terminal),
         #[cfg(feature = "central")]
         Command::Serve(args) => serve::serve(&args, terminal),

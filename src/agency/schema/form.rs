@@ -1,6 +1,6 @@
 //! The schema as written in TOML: every table and key, unknown ones denied, before any rule is checked.
 
-use crate::wire::{AttributeName, DecisionModel, PayloadColumn, Profile, ViewName};
+use crate::wire::{AttributeName, DecisionModel, PayloadColumn, Profile, Similarity, ViewName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +48,10 @@ pub struct SchemaForm {
     pub payload: Vec<PayloadColumn>,
     /// How pairs become links.
     pub decision: DecisionModel,
+    /// What an assessment may find at most, by attack; those of the profile where nothing is said. No part of the
+    /// fingerprint: it changes no encoding.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bars: BTreeMap<String, Similarity>,
 }
 
 /// One attribute: a value of a person and how it becomes tokens.

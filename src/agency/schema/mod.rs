@@ -176,10 +176,11 @@ impl Schema {
 }
 
 /// BLAKE3 of the canonical form: the parts as JSON with sorted keys, no white space, defaults written
-/// out, without `title`. Comments, order of keys and white space of the TOML do not matter. The name tables a schema uses follow the JSON.
+/// out, without `title` and `bars`. Comments, order of keys and white space of the TOML do not matter. The name tables a schema uses follow the JSON.
 fn fingerprint(form: &SchemaForm) -> Result<SchemaFingerprint, SchemaError> {
     let mut form = form.clone();
     form.title = String::new();
+    form.bars.clear();
     let value = serde_json::to_value(&form).map_err(|e| SchemaError::Form(e.to_string()))?;
     let mut text = String::new();
     canonical(&value, &mut text);

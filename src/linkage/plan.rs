@@ -120,7 +120,7 @@ impl<'s> Sample<'s> {
             // Multiples of the golden section spread evenly.
             let share = i * 40503 % 65536;
             let from = if ordered { lanes.place_of(rows.ones_at(row)) } else { 0 };
-            (row, from + ((m - from) * share >> 16))
+            (row, from + (((m - from) * share) >> 16))
         };
         let spread = |side: &Side<'_>| -> Vec<u32> {
             let count = side.order.len().min(SAMPLE_ROWS / 2);

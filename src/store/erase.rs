@@ -248,7 +248,6 @@ impl Vault {
     }
 
     /// While this is held nothing is erased.
-    #[must_use]
     pub fn hold(&self) -> RwLockReadGuard<'_, ()> {
         self.loading.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,150 @@
-//! Frozen command-line cases: every `--help`, and refusals with their exit codes.
+//! Frozen command-line cases: every `--help`, and refusals with their exit codes; what needs a file with
+//! permissions or a folder of its own is run here.
 #![cfg(all(feature = "agency", feature = "central"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
 
 #[test]
 fn commands_say_what_they_said() {
     trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+}
+
+fn blindlink(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blindlink"));
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs a command with `--json` and reads its standard output as one JSON value.
+fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    let output = blindlink(folder, &[&["--json"], arguments].concat());
+    let (code, errors) = said(&output);
+    assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{arguments:?} under --json: {error}"))
+}
+
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+const EXTRACT: &str = "record_id,given_name,family_name,date_of_birth,sex,postcode\n\
+                       1,Mina,Testcase,2014-03-07,F,ZZ1 1AA\n2,Ravi,Exemplar,2012-11-30,M,ZZ1 1AB\n";
+
+/// Exit code 5: nobody listens where the workspace says the centre is.
+#[test]
+fn a_service_that_does_not_answer_ends_with_5() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("extract.csv"), EXTRACT).unwrap();
+    // A port of this machine that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let service = format!("http://127.0.0.1:{port}");
+    let init =
+        ["init", "--agency", "a", "--project", "p", "--from", "extract.csv", "--service", &service, "w"];
+    assert_eq!(said(&blindlink(folder, &init)).0, Some(0));
+    write_private(&folder.join("w/api.key"), "key-of-nobody.secret\n");
+    let (code, errors) = said(&blindlink(folder, &["overlap", "--workspace", "w"]));
+    assert_eq!(code, Some(5), "{errors}");
+}
+
+/// Exit code 6: a store whose files are not those of a store.
+#[test]
+fn a_damaged_store_ends_with_6() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for name in ["conf", "db"] {
+        std::fs::write(data.join(name), b"not what was written here").unwrap();
+    }
+    let (code, errors) = said(&blindlink(folder.path(), &["store", "--data-dir", "data", "check"]));
+    assert_eq!(code, Some(6), "{errors}");
+    assert!(errors.contains("restore"), "{errors}");
+}
+
+/// The whole offline way under `--json`: one JSON value on standard output from each command, and a page
+/// whose every plot has a title, a description and a table.
+#[test]
+fn json_is_obeyed_and_the_page_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let generated = json(folder, &["generate", "--children", "600", "--seed", "cli", "-o", "children"]);
+    assert_eq!(generated["children"], 600);
+    assert_eq!(json(folder, &["keygen", "-o", "linkage.key"])["key"], "linkage");
+    let mut files = Vec::new();
+    for agency in ["health", "education", "social_care"] {
+        let (extract, out) = (format!("children/{agency}.csv"), format!("{agency}.parquet"));
+        let profile = ["encode", "--profile", "views", "--key", "linkage.key", "--plain-ids"];
+        let encode = [&profile[..], &["--agency", agency, &extract, "-o", &out]].concat();
+        assert!(json(folder, &encode)["header"]["records"].as_u64().unwrap() > 50);
+        files.push(out);
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(json(folder, &["inspect", files[0]])["agency"], "health");
+    let linked = json(folder, &[&["link"], &files[..], &["-o", "links.csv"]].concat());
+    assert!(
+        linked["matches"].as_u64().unwrap() > 50 && linked["estimate"]["recall_all"]["value"].is_number()
+    );
+    let judge =
+        ["evaluate", "links.csv", "--truth", "children/truth.csv", "--html", "report.html", "--encodings"];
+    let judged = json(folder, &[&judge[..], &files[..]].concat());
+    assert!(judged["all"]["correct"].as_u64().unwrap() > 50 && judged["estimate"].is_object());
+    page_is_whole(&std::fs::read_to_string(folder.join("report.html")).unwrap());
+    assert!(json(folder, &["check", "children/health.csv"])["safe_to_send"].is_boolean());
+    assert_eq!(json(folder, &["schema", "list"]).as_array().unwrap().len(), 3);
+    assert!(json(folder, &["schema", "check", "uk-child-views"])["segments"].is_array());
+    let init = ["init", "--agency", "a", "--project", "p", "--from", "children/health.csv", "w"];
+    assert_eq!(json(folder, &init)["workspace"], "w");
+    let error = blindlink(folder, &["--json", "inspect", "missing.parquet"]);
+    assert!(error.stdout.is_empty(), "an error is no result");
+}
+
+fn page_is_whole(html: &str) {
+    let count = |what: &str| html.matches(what).count();
+    let figures = count("<figure>");
+    assert!(figures >= 10, "{figures} plots");
+    assert_eq!(count("<svg "), 2 * figures, "one drawing for wide screens and one for narrow");
+    assert_eq!((count("<title id="), count("<desc id=")), (2 * figures, 2 * figures));
+    for figure in html.split("<figure>").skip(1) {
+        let figure = figure.split("</figure>").next().unwrap();
+        assert!(figure.contains("<table>") && figure.contains("<tbody><tr>"), "a plot without a table");
+    }
+    for wanted in ["Scores of right and wrong links", "Calibration", "Weights of the pair", "Recall by event"]
+    {
+        assert_eq!(count(&format!("<h3>{wanted}</h3>")), 1, "{wanted}");
+    }
+    for foreign in ["<script", "src=", "href=\"http", "url(", "NaN"] {
+        assert_eq!(count(foreign), 0, "{foreign}");
+    }
+}
+
+/// `train` with the same arguments gives the same schema, which the linter and `encode` accept.
+#[test]
+fn training_is_reproducible() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let train = ["train", "--children", "2000", "--seed", "cli", "--precision", "0.99", "-o"];
+    let first = json(folder, &[&train[..], &["one.toml"]].concat());
+    let second = json(folder, &[&train[..], &["two.toml"]].concat());
+    assert_eq!(first["fingerprint"], second["fingerprint"]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("one.toml"), read("two.toml"));
+    assert!(read("one.toml").starts_with("# Weights learnt on generated children by: blindlink train"));
+    let checked = json(folder, &["schema", "check", "one.toml"]);
+    assert_eq!(checked["fingerprint"], first["fingerprint"]);
+    let recall = |when: &str| {
+        let all = &first[when]["all"];
+        all["correct"].as_f64().unwrap() / all["truth"].as_f64().unwrap()
+    };
+    assert!(recall("after") > 0.8, "{} {}", recall("before"), recall("after"));
 }

@@ -121,7 +121,11 @@ pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
             }
             csv.flush().or_exit(Exit::Internal)
         })?;
-        terminal.line(format!("{} links -> {}", count(links.len() as u64), path.display()))?;
+        if terminal.json {
+            terminal.report(&serde_json::json!({ "links": links.len(), "file": path }))?;
+        } else {
+            terminal.line(format!("{} links -> {}", count(links.len() as u64), path.display()))?;
+        }
     } else if terminal.json {
         terminal.report(&links)?;
     } else {
@@ -234,7 +238,7 @@ pub(crate) fn lookup(args: &LookupArgs, terminal: Terminal) -> Outcome {
 
 /// Prints the answer to a look-up as a practitioner reads it.
 pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<(), Failure> {
-    terminal.line(match answer.answer {
+    terminal.tell(match answer.answer {
         Answer::Yes => "Yes: another agency knows this child.",
         Answer::Possibly => "Possibly: somebody should look before anybody relies on it.",
         Answer::NoMatchFound => "No match found. That is not the same as not known.",
@@ -257,13 +261,13 @@ pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<
     });
     if !answer.matches.is_empty() {
         let heading = ["agency", "band", "warnings", "call", "out of hours", "data as of", "quote"];
-        terminal.line(table(heading, rows))?;
+        terminal.tell(table(heading, rows))?;
     }
     let fresh = answer.parties.iter().map(|party| {
         let as_of = party.data_as_of.map_or_else(|| "has sent nothing yet".to_owned(), |at| at.to_string());
         [party.name.to_string(), as_of]
     });
-    terminal.line(table(["asked", "its data is as of"], fresh))
+    terminal.tell(table(["asked", "its data is as of"], fresh))
 }
 
 /// Shows how many children each two agencies have in common; small counts are suppressed.
@@ -292,8 +296,8 @@ pub(crate) fn print_overlap(found: &OverlapTable, terminal: Terminal) -> Result<
         let pair = if a == b { format!("{a} (own records)") } else { format!("{a} and {b}") };
         [pair, cell.matched.to_string(), cell.review.to_string()]
     });
-    terminal.line(table(["agencies", "children", "to review"], rows))?;
+    terminal.tell(table(["agencies", "children", "to review"], rows))?;
     let known = (1..).zip(&found.known_to).map(|(k, children): (u64, _)| [count(k), children.to_string()]);
-    terminal.line(table(["known to agencies", "children"], known))?;
-    terminal.line("counts are rounded to 5; c stands for 1 to 4")
+    terminal.tell(table(["known to agencies", "children"], known))?;
+    terminal.tell("counts are rounded to 5; c stands for 1 to 4")
 }

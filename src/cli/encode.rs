@@ -148,7 +148,11 @@ fn encode_legacy(args: &EncodeArgs, terminal: Terminal) -> Outcome {
         return Err(Failure::new(Exit::Usage, message));
     };
     let made = encode_clkhash(&args.extract, Path::new(schema), secret, args.no_header, &args.out)?;
-    terminal.line(format!("{} CLKs -> {}", count(made as u64), args.out.display()))?;
+    if terminal.json {
+        terminal.report(&serde_json::json!({ "clks": made, "file": args.out }))?;
+    } else {
+        terminal.line(format!("{} CLKs -> {}", count(made as u64), args.out.display()))?;
+    }
     terminal.note("legacy CLKs are for interoperability only: they withstand none of the known attacks");
     Ok(Exit::Done)
 }

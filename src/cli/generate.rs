@@ -3,7 +3,8 @@
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::{private_folder, write_atomic};
 use super::term::{Terminal, count, table};
-use crate::synth::{Config, Generator, Size, TABLES_NOTICE, TRUTH_HEADER, push_row};
+use crate::synth::{AgencyKind, AgencySpec, Config, Generator, Size, TABLES_NOTICE, TRUTH_HEADER, push_row};
+use crate::wire::AgencyId;
 use clap::Args;
 use serde::Serialize;
 use std::fs::File;
@@ -22,6 +23,10 @@ pub(crate) struct GenerateArgs {
     /// Errors in the records, in percent of the usual rates: 0 is clean.
     #[arg(long, default_value_t = 100, value_name = "PERCENT")]
     noise: u32,
+    /// An agency of your own instead of the usual five; repeat for more. PERCENT is the share of the kind's usual
+    /// coverage. Kinds: health, education, social_care, youth_justice, early_years.
+    #[arg(long = "agency", value_name = "NAME=KIND[:PERCENT]", value_parser = agency)]
+    agencies: Vec<AgencySpec>,
     /// Folder to make: one CSV for each agency, its column mapping, and truth.csv.
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -39,6 +44,9 @@ pub(crate) struct Generated {
 pub(crate) fn generate(args: &GenerateArgs, terminal: Terminal) -> Outcome {
     let mut config = Config::new(&args.seed, Size::Children(args.children));
     config.noise_percent = args.noise;
+    if !args.agencies.is_empty() {
+        config.agencies.clone_from(&args.agencies);
+    }
     let generated = write_children(config, &args.out, terminal)?;
     if terminal.json {
         terminal.report(&generated)?;
@@ -53,6 +61,21 @@ pub(crate) fn generate(args: &GenerateArgs, terminal: Terminal) -> Outcome {
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// `school_a=education:50`. Names become file names: those of agency ids only.
+fn agency(text: &str) -> Result<AgencySpec, String> {
+    let (name, rest) = text.split_once('=').ok_or("an agency is NAME=KIND or NAME=KIND:PERCENT")?;
+    let name: AgencyId = name.parse().map_err(|error| format!("{error}"))?;
+    let (kind, percent) = rest.split_once(':').unwrap_or((rest, "100"));
+    let found = AgencyKind::ALL.into_iter().find(|known| known.name() == kind);
+    let kind = found.ok_or_else(|| {
+        let names: Vec<&str> = AgencyKind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("a kind is one of {}", names.join(", "))
+    })?;
+    let coverage_percent = percent.parse().ok().filter(|percent| (1..=100).contains(percent));
+    let coverage_percent = coverage_percent.ok_or("a coverage is 1 to 100 percent")?;
+    Ok(AgencySpec { name: name.to_string(), kind, coverage_percent })
 }
 
 /// Writes each agency's extract, its mapping, the truth and the tables' notice into `folder`.
@@ -116,4 +139,19 @@ fn write_row<'a>(
     let mut row = Vec::with_capacity(160);
     push_row(&mut row, cells);
     file.write_all(&row).or_exit_with(Exit::Internal, "writing generated records")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agencies_are_named_by_kind_and_coverage() {
+        let school = agency("school_a=education:50").unwrap();
+        assert_eq!((school.name.as_str(), school.kind), ("school_a", AgencyKind::Education));
+        assert_eq!((school.coverage_percent, agency("h=health").unwrap().coverage_percent), (50, 100));
+        for wrong in ["health", "../h=health", "h=hospital", "h=health:0", "h=health:101", "h=health:x"] {
+            assert!(agency(wrong).is_err(), "{wrong}");
+        }
+    }
 }

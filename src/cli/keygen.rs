@@ -5,6 +5,7 @@ use super::term::Terminal;
 use crate::agency::key::{AgencyKey, LinkageKey};
 use crate::agency::keyfile::KeyFileError;
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Makes a key from the operating system's random bytes: the linkage key that the agencies of a
@@ -21,17 +22,17 @@ pub(crate) struct KeygenArgs {
 }
 
 pub(crate) fn keygen(args: &KeygenArgs, terminal: Terminal) -> Outcome {
-    let file = args.out.display();
-    if args.agency {
+    let (kind, advice) = if args.agency {
         AgencyKey::generate().or_exit(Exit::Internal)?.write_new(&args.out).map_err(key_failure)?;
-        terminal.line(format!(
-            "agency key written to {file}: it never leaves this agency; keep a copy, refs depend on it"
-        ))?;
+        ("agency", "it never leaves this agency; keep a copy, refs depend on it")
     } else {
         LinkageKey::generate().or_exit(Exit::Internal)?.write_new(&args.out).map_err(key_failure)?;
-        terminal.line(format!(
-            "linkage key written to {file}: it reaches the other agencies of the project by 'blindlink key', and the centre never"
-        ))?;
+        ("linkage", "it reaches the other agencies of the project by 'blindlink key', and the centre never")
+    };
+    if terminal.json {
+        terminal.report(&json!({ "key": kind, "file": args.out }))?;
+    } else {
+        terminal.line(format!("{kind} key written to {}: {advice}", args.out.display()))?;
     }
     Ok(Exit::Done)
 }

@@ -1,12 +1,15 @@
 //! `link`: encoding files of several agencies against one another, on this machine.
 
 use super::encodings::{file_failure, read_encodings};
+use super::estimates;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::write_atomic;
 use super::legacy::read_clks;
 use super::term::{Terminal, count, table};
 use crate::agency::file::comparable;
 use crate::linkage::arena::Dataset;
+use crate::linkage::estimate::Estimate;
+use crate::linkage::evaluate::LinkRow;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::kernel::KernelLevel;
 use crate::linkage::run::{Link, LinkOptions, Run, link as run_link};
@@ -50,6 +53,8 @@ struct Report {
     groups: u64,
     conflicts: u64,
     pairs_dropped: u64,
+    /// What the run expects of itself without a truth.
+    estimate: Estimate,
     seconds: f64,
 }
 
@@ -90,6 +95,27 @@ impl Sides {
             None => self.datasets[agency].refs[record].to_string(),
         }
     }
+
+    /// The links of a run as rows to be judged.
+    pub(crate) fn rows(&self, run: &Run) -> Vec<LinkRow> {
+        let agency = |agency: u16| self.headers[usize::from(agency)].agency.to_string();
+        let row = |link: &Link| LinkRow {
+            agency_a: agency(link.agency_a),
+            record_a: self.id(link.agency_a, link.record_a),
+            agency_b: agency(link.agency_b),
+            record_b: self.id(link.agency_b, link.record_b),
+            band: link.band,
+            score: Some(link.score.rounded()),
+        };
+        run.links.iter().map(row).collect()
+    }
+
+    /// Whether a record goes by `name`: its local id where the file has it, or its ref.
+    pub(crate) fn is(&self, agency: u16, record: u32, name: &str) -> bool {
+        let (agency, record) = (usize::from(agency), record as usize);
+        let local = self.local_ids[agency].as_ref().is_some_and(|ids| ids[record] == name);
+        local || self.datasets[agency].refs[record].to_string() == name
+    }
 }
 
 pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
@@ -101,7 +127,9 @@ pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     terminal.note(format!("kernel: {}", options.join.level));
     let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
     write_atomic(&args.out, |out| write_links(out, &sides, &run))?;
-    report(&sides, &run, started.elapsed(), args, terminal)
+    let took = started.elapsed();
+    let estimate = estimates::of_run(&sides.datasets, &run, &decision)?;
+    report((&sides, &decision), &run, (took, estimate), args, terminal)
 }
 
 /// The kernel named by `BLINDLINK_KERNEL`, or the best of this machine.
@@ -191,7 +219,13 @@ pub(crate) fn shown(score: Score) -> String {
     format!("{sign}{}.{:0width$}", size / unit, size % unit, width = places as usize)
 }
 
-fn report(sides: &Sides, run: &Run, took: Duration, args: &LinkArgs, terminal: Terminal) -> Outcome {
+fn report(
+    (sides, decision): (&Sides, &DecisionModel),
+    run: &Run,
+    (took, estimate): (Duration, Estimate),
+    args: &LinkArgs,
+    terminal: Terminal,
+) -> Outcome {
     let band = |band: Band| run.links.iter().filter(|link| link.band == band).count() as u64;
     let report = Report {
         datasets: sides
@@ -205,6 +239,7 @@ fn report(sides: &Sides, run: &Run, took: Duration, args: &LinkArgs, terminal: T
         groups: run.groups.len() as u64,
         conflicts: run.conflicts.len() as u64,
         pairs_dropped: run.truncation.pairs_dropped,
+        estimate,
         seconds: took.as_secs_f64(),
     };
     if terminal.json {
@@ -220,6 +255,7 @@ fn report(sides: &Sides, run: &Run, took: Duration, args: &LinkArgs, terminal: T
             report.seconds,
             args.out.display()
         ))?;
+        estimates::print(&report.estimate, decision, terminal)?;
         if args.deduplicate {
             terminal.line(format!("{} pairs inside one file", count(report.duplicates)))?;
         }

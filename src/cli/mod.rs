@@ -20,6 +20,8 @@ mod encode;
 #[cfg(feature = "agency")]
 mod encodings;
 #[cfg(feature = "agency")]
+mod estimates;
+#[cfg(feature = "agency")]
 mod evaluate;
 mod exit;
 #[cfg(feature = "agency")]
@@ -48,6 +50,8 @@ mod store;
 #[cfg(feature = "agency")]
 mod table;
 mod term;
+#[cfg(feature = "agency")]
+mod train;
 #[cfg(feature = "agency")]
 mod watch;
 #[cfg(feature = "agency")]
@@ -102,6 +106,8 @@ enum Command {
     #[cfg(feature = "agency")]
     Assess(assess::AssessArgs),
     Generate(generate::GenerateArgs),
+    #[cfg(feature = "agency")]
+    Train(train::TrainArgs),
     #[cfg(feature = "central")]
     Serve(serve::ServeArgs),
     #[cfg(feature = "central")]
@@ -186,6 +192,8 @@ fn run(cli: Cli) -> Outcome {
         #[cfg(feature = "agency")]
         Command::Assess(args) => assess::assess(&args, terminal),
         Command::Generate(args) => generate::generate(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Train(args) => train::train(&args, terminal),
         #[cfg(feature = "central")]
         Command::Serve(args) => serve::serve(&args, terminal),
         #[cfg(feature = "central")]

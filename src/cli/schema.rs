@@ -3,9 +3,11 @@
 use super::exit::{Exit, OrExit, Outcome};
 use super::extract;
 use super::term::{Terminal, count, table};
-use crate::agency::schema::Schema;
+use crate::agency::schema::{Lint, Schema};
+use crate::wire::Profile;
 use crate::wire::messages::SchemaCard;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 /// Lists, shows and checks schemas: how identifiers become an encoding.
 #[derive(Debug, Args)]
@@ -93,7 +95,36 @@ fn show(schema: &Schema, terminal: Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// What `schema check` says under `--json`.
+#[derive(Serialize)]
+struct Checked<'s> {
+    schema: String,
+    profile: Profile,
+    fingerprint: String,
+    population: Option<u64>,
+    refused: bool,
+    #[serde(flatten)]
+    lint: &'s Lint,
+}
+
 fn check(schema: &Schema, population: Option<u64>, terminal: Terminal) -> Outcome {
+    let lint = schema.lint(population);
+    let exit = match lint.findings.is_empty() {
+        _ if lint.is_refused() => Exit::Refused,
+        true => Exit::Done,
+        false => Exit::Findings,
+    };
+    if terminal.json {
+        terminal.report(&Checked {
+            schema: schema.title(),
+            profile: schema.profile(),
+            fingerprint: schema.fingerprint().to_string(),
+            population,
+            refused: lint.is_refused(),
+            lint: &lint,
+        })?;
+        return Ok(exit);
+    }
     let rows = schema.layout().views().iter().map(|view| {
         let segments: Vec<String> =
             view.segments.iter().map(|segment| format!("{} {}", segment.attribute, segment.bits)).collect();
@@ -103,7 +134,6 @@ fn check(schema: &Schema, population: Option<u64>, terminal: Terminal) -> Outcom
     terminal.line(table(["view", "slots", "bits", "segments", "tag"], rows))?;
     terminal.line(format!("{}, profile {}", schema.title(), schema.profile()))?;
     terminal.line(format!("fingerprint {}", schema.fingerprint()))?;
-    let lint = schema.lint(population);
     let rows = lint.segments.iter().map(|s| {
         [s.view.clone(), s.segment.clone(), format!("{:.2}", s.fill), format!("{:.2}", s.unrelated_dice)]
     });
@@ -114,9 +144,5 @@ fn check(schema: &Schema, population: Option<u64>, terminal: Terminal) -> Outcom
     });
     terminal.line(table(["view", "salt, bits of entropy", "others with the same salt"], rows))?;
     lint.findings.iter().try_for_each(|finding| terminal.line(finding.to_string()))?;
-    Ok(match lint.findings.is_empty() {
-        _ if lint.is_refused() => Exit::Refused,
-        true => Exit::Done,
-        false => Exit::Findings,
-    })
+    Ok(exit)
 }

@@ -7,6 +7,7 @@ use crate::config::central::CentralConfig;
 use crate::service::server::{Running, StartError, start_with};
 use crate::service::tls::{TlsError, trial_files};
 use crate::store::{SledStore, Store, StoreError, system_clock};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,6 +102,19 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
 
 fn announce(running: &Running, config: &CentralConfig, terminal: Terminal) -> Result<(), Failure> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let opened = running.opened();
+    if terminal.json {
+        return terminal.report(&json!({
+            "service": format!("{scheme}://{}", running.addr()),
+            "console": format!("{scheme}://{}/console", running.addr()),
+            "store": config.data_dir,
+            "secrets": config.secrets_folder(),
+            "unfinished_removed": opened.swept,
+            "runs_interrupted": opened.interrupted_runs,
+            // Shown this once, as on the terminal.
+            "operator_key": running.first_key().map(|key| key.expose().to_string()),
+        }));
+    }
     terminal.line(format!("serving on {scheme}://{}", running.addr()))?;
     terminal.line(format!("store     {}", config.data_dir.display()))?;
     terminal.line(format!("secrets   {}", config.secrets_folder().display()))?;
@@ -108,7 +122,6 @@ fn announce(running: &Running, config: &CentralConfig, terminal: Terminal) -> Re
     if let Some(tls) = &config.tls {
         terminal.line(format!("TLS       {}", tls.certificate.display()))?;
     }
-    let opened = running.opened();
     if opened.swept > 0 || opened.interrupted_runs > 0 {
         let (swept, runs) = (opened.swept, opened.interrupted_runs);
         terminal

@@ -24,6 +24,16 @@ impl Terminal {
         }
     }
 
+    /// Prints a line for people beside a report: under `--json` it goes to standard error.
+    #[cfg(feature = "agency")]
+    pub(crate) fn tell(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        if self.json {
+            self.note(text);
+            return Ok(());
+        }
+        self.line(text)
+    }
+
     /// Prints a report as JSON.
     pub(crate) fn report(self, report: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(report)

@@ -19,6 +19,7 @@ use crate::wire::messages::{DatasetMessage, DatasetState};
 use crate::wire::{AgencyId, EncodingBatch, EncodingHeader, ProjectId};
 use clap::Args;
 use jiff::Zoned;
+use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -77,6 +78,11 @@ pub(crate) fn init(args: &InitArgs, terminal: Terminal) -> Outcome {
         AgencyKey::generate().or_exit(Exit::Internal)?.write_new(&own).map_err(key_failure)?;
     }
     write_atomic(&path, |out| out.write_all(config_toml(args).as_bytes()).or_exit(Exit::Internal))?;
+    if terminal.json {
+        let notes = &proposal.notes;
+        terminal.report(&json!({ "workspace": args.folder, "columns": columns, "notes": notes }))?;
+        return Ok(Exit::Done);
+    }
     proposal.notes.iter().for_each(|note| terminal.note(note));
     terminal.line(format!("workspace made in {}", args.folder.display()))?;
     terminal.line(

@@ -4,7 +4,7 @@
 
 use super::canvas::{Anchor, Canvas, fit};
 use super::rows::mark_vertical;
-use super::scale::{Scale, Unit, grouped};
+use super::scale::{Scale, Unit, capital, grouped};
 use super::{Plot, Reference, Table};
 
 /// One panel.
@@ -59,12 +59,12 @@ impl Plot for Histogram {
             match most.filter(|_| total > 0) {
                 Some(bin) => format!(
                     "{}: {}, most of them between {} and {}.",
-                    panel.name,
+                    capital(&panel.name),
                     grouped(total),
                     self.unit.written(self.edge(bin)),
                     self.unit.written(self.edge(bin + 1))
                 ),
-                None => format!("{}: none.", panel.name),
+                None => format!("{}: none.", capital(&panel.name)),
             }
         });
         let panels: Vec<String> = panels.collect();
@@ -143,7 +143,7 @@ mod tests {
         };
         assert_eq!(histogram.table().len(), 3);
         let text = histogram.description();
-        assert!(text.contains("true: 2,005, most of them between 0.0 and 0.5. false: none."), "{text}");
+        assert!(text.contains("True: 2,005, most of them between 0.0 and 0.5. False: none."), "{text}");
         histogram.draw(300.0);
         Histogram { bin: 1.0, ..Histogram::default() }.draw(300.0);
     }

@@ -4,7 +4,7 @@
 
 use super::canvas::{Anchor, Canvas, fit, width_of};
 use super::rows::mark_vertical;
-use super::scale::{Scale, Unit, extent};
+use super::scale::{Scale, Unit, capital, extent};
 use super::{Plot, Reference, Table};
 
 /// One line.
@@ -90,7 +90,7 @@ impl Plot for Lines {
             })
             .collect();
         let told = if series.is_empty() { "There is nothing to show".to_owned() } else { series.join("; ") };
-        format!("{} {} over {}: {told}.", self.note, self.y_label, self.x_label).trim().to_owned()
+        format!("{} {} over {}: {told}.", self.note, capital(&self.y_label), self.x_label).trim().to_owned()
     }
 
     fn table(&self) -> Table {

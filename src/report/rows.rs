@@ -3,7 +3,7 @@
 //! May see: labels and numbers. Must not see: what they count.
 
 use super::canvas::{Anchor, Canvas, fit, width_of};
-use super::scale::{Scale, Unit, extent};
+use super::scale::{Scale, Unit, capital, extent};
 use super::{Plot, Reference, Table};
 
 /// One number, with a range where one is known.
@@ -132,8 +132,10 @@ impl Bars {
         [self.unit.written(*value), range.unwrap_or_default()]
     }
 
-    fn has_ranges(&self) -> bool {
-        self.rows.iter().flat_map(|row| &row.values).any(|measure| measure.interval.is_some())
+    /// For each series, whether any of its numbers has a range.
+    fn ranges(&self) -> Vec<bool> {
+        let of = |at: usize| self.rows.iter().filter_map(move |row| row.values.get(at));
+        (0..self.series.len()).map(|at| of(at).any(|measure| measure.interval.is_some())).collect()
     }
 }
 
@@ -169,16 +171,16 @@ impl Plot for Bars {
                 highest.label,
                 self.unit.written(*high)
             ),
-            (Some((only, row)), ..) => format!("{}: {}.", row.label, self.unit.written(*only)),
+            (Some((only, row)), ..) => format!("{}: {}.", capital(&row.label), self.unit.written(*only)),
             _ => "There is nothing to show.".to_owned(),
         };
-        let range = if self.has_ranges() { " Thin lines are 95 % intervals." } else { "" };
+        let range = if self.ranges().contains(&true) { " Thin lines are 95 % intervals." } else { "" };
         format!("{} {told}{range}", self.note).trim().to_owned()
     }
 
     fn table(&self) -> Table {
-        let ranges = self.has_ranges();
-        let heads = self.series.iter().flat_map(|name| {
+        let ranges = self.ranges();
+        let heads = self.series.iter().zip(&ranges).flat_map(|(name, ranges)| {
             let range = ranges.then(|| format!("{name}: 95 % interval"));
             std::iter::once(name.clone()).chain(range)
         });
@@ -186,7 +188,7 @@ impl Plot for Bars {
         for row in &self.rows {
             let cells = (0..self.series.len()).flat_map(|at| {
                 let [value, range] = self.written(row.values.get(at));
-                std::iter::once(value).chain(ranges.then_some(range))
+                std::iter::once(value).chain(ranges[at].then_some(range))
             });
             table.row(std::iter::once(row.label.clone()).chain(cells));
         }
@@ -197,7 +199,7 @@ impl Plot for Bars {
         let narrow = width < 500.0;
         let series = self.series.len().max(1) as f64;
         let longest = self.rows.iter().map(|row| width_of(&row.label)).fold(0.0, f64::max);
-        let left = if narrow { 8.0 } else { longest.min(width * 0.4) + 12.0 };
+        let left = if narrow { 18.0 } else { longest.min(width * 0.4) + 12.0 };
         let (label, step) = if narrow { (18.0, 15.0) } else { (0.0, 15.0) };
         let row_height = label + series * step + 9.0;
         let key_rows = if self.series.len() > 1 { 20.0 * self.series.len() as f64 + 14.0 } else { 0.0 };
@@ -284,7 +286,7 @@ mod tests {
         for cell in ["0.9000", "0.9500", "0.5000", "<td class=\"number\">-</td>", "match: 95 % interval"] {
             assert!(html.contains(cell), "{cell} in {html}");
         }
-        assert!(chart(Mark::Bar).description().contains("nickname: 0.9000"));
+        assert!(chart(Mark::Bar).description().contains("Nickname: 0.9000"));
     }
 
     #[test]

@@ -54,6 +54,12 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// `text` as the beginning of a sentence.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A stretch of numbers laid on a stretch of pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scale {

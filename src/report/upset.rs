@@ -31,6 +31,8 @@ pub struct UpSet {
     pub sets: Vec<String>,
     /// The combinations, in the order they are drawn.
     pub intersections: Vec<Intersection>,
+    /// Name of a second count and its value for each combination, drawn as a stroke (the truth, last month).
+    pub compared: Option<(String, Vec<u64>)>,
 }
 
 impl UpSet {
@@ -56,13 +58,19 @@ impl Plot for UpSet {
         let told = largest.map_or("There is nothing to show.".to_owned(), |largest| {
             format!("Largest: {} {} in exactly {}.", largest.written(), self.counted, self.names(largest))
         });
-        format!("{} {told} A filled dot says that the agency is one of them.", self.note).trim().to_owned()
+        let stroke = self.compared.iter().map(|(name, _)| format!(" A stroke across a bar is {name}."));
+        let stroke: String = stroke.collect();
+        format!("{} {told} A filled dot says that the agency is one of them.{stroke}", self.note)
+            .trim()
+            .to_owned()
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new(&self.title, 1, ["In exactly", &self.counted]);
-        for intersection in &self.intersections {
-            table.row([self.names(intersection), intersection.written()]);
+        let compared = self.compared.iter().map(|(name, _)| name.as_str());
+        let mut table = Table::new(&self.title, 1, ["In exactly", &self.counted].into_iter().chain(compared));
+        for (at, intersection) in self.intersections.iter().enumerate() {
+            let compared = self.compared.iter().filter_map(|(_, counts)| counts.get(at)).map(|n| grouped(*n));
+            table.row([self.names(intersection), intersection.written()].into_iter().chain(compared));
         }
         table
     }
@@ -84,7 +92,9 @@ impl Plot for UpSet {
             let room = (width - centre(set)).min(longest.max(reach)) / 0.58;
             canvas.slanted((centre(set) + 4.0, head - 6.0), &fit(name, room.min(longest + 8.0)));
         }
-        let most = self.intersections.iter().map(|intersection| intersection.count).max().unwrap_or(0);
+        let compared = self.compared.as_ref().map_or(&[][..], |(_, counts)| counts.as_slice());
+        let counts = self.intersections.iter().map(|intersection| intersection.count);
+        let most = counts.chain(compared.iter().copied()).max().unwrap_or(0);
         let widest = self.intersections.iter().map(|one| width_of(&one.written())).fold(0.0, f64::max);
         let x =
             Scale::round((0.0, most.max(1) as f64), if narrow { 2 } else { 5 }, (left, width - widest - 8.0));
@@ -105,7 +115,12 @@ impl Plot for UpSet {
             }
             let end = x.at(intersection.count as f64);
             canvas.rect("fill0", (left, y + 4.0), ((end - left).max(1.5), row - 8.0));
-            canvas.text("tick", Anchor::Start, (end + 5.0, middle + 4.0), &intersection.written());
+            let stroke = compared.get(at).map(|count| x.at(*count as f64));
+            if let Some(stroke) = stroke {
+                canvas.line("stroke", (stroke, y + 2.0), (stroke, y + row - 2.0));
+            }
+            let after = stroke.map_or(end, |stroke| stroke.max(end));
+            canvas.text("tick", Anchor::Start, (after + 5.0, middle + 4.0), &intersection.written());
         }
         canvas.line("base", (left, head), (left, bottom));
         let counted = fit(&self.counted, width - left);
@@ -128,11 +143,15 @@ mod tests {
                 Intersection { sets: vec![0, 2], count: 1_200, shown: None },
                 Intersection { sets: vec![1], count: 3, shown: Some("c".into()) },
             ],
+            compared: Some(("the truth".into(), vec![1_300, 4])),
             ..UpSet::default()
         };
         assert!(plot.description().contains("Largest: 1,200 children in exactly health + education."));
         let html = plot.table().html();
-        assert!(html.contains("1,200") && html.contains(">c<"), "a suppressed count is not written");
+        assert!(
+            html.contains("1,200") && html.contains("1,300") && html.contains(">c<"),
+            "a suppressed count is not written"
+        );
         plot.draw(300.0);
         UpSet::default().draw(300.0);
     }

@@ -4,7 +4,7 @@
 
 use super::canvas::{Anchor, Canvas, fit, width_of};
 use super::rows::mark_vertical;
-use super::scale::{Scale, Unit, extent};
+use super::scale::{Scale, Unit, capital, extent};
 use super::{Plot, Reference, Table};
 
 /// One step.
@@ -68,7 +68,7 @@ impl Plot for Waterfall {
         let steps: Vec<String> =
             self.steps.iter().map(|step| format!("{} {}", step.label, self.signed(step.change))).collect();
         let total = self.unit.written(self.total());
-        format!("{} {}; together {total}.", self.note, steps.join(", ")).trim().to_owned()
+        format!("{} {}; together {total}.", self.note, capital(&steps.join(", "))).trim().to_owned()
     }
 
     fn table(&self) -> Table {
@@ -85,7 +85,7 @@ impl Plot for Waterfall {
     fn draw(&self, width: f64) -> Canvas {
         let narrow = width < 500.0;
         let longest = self.steps.iter().map(|step| width_of(&step.label)).fold(width_of("total"), f64::max);
-        let left = if narrow { 8.0 } else { longest.min(width * 0.4) + 12.0 };
+        let left = if narrow { 18.0 } else { longest.min(width * 0.4) + 12.0 };
         let label = if narrow { 18.0 } else { 0.0 };
         let row = label + 26.0;
         let top = 18.0 * self.references.len() as f64 + 6.0;
@@ -140,7 +140,7 @@ mod tests {
             ..Waterfall::default()
         };
         assert_eq!(waterfall.course()[0], (0.0, 3.3));
-        assert!(waterfall.description().contains("given +3.30, date -2.40; together 0.90."));
+        assert!(waterfall.description().contains("Given +3.30, date -2.40; together 0.90."));
         let html = waterfall.table().html();
         assert!(html.contains("+3.30") && html.contains("-2.40") && html.contains(">0.90<"));
         waterfall.draw(300.0);

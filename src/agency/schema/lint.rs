@@ -4,10 +4,12 @@ use super::Schema;
 use super::form::{AttributeForm, SchemaForm, SegmentForm, Source, TokenRule, ViewForm};
 use super::sets::{PARTNERS_PER_MILLE_MAX, collision, mean_partners};
 use crate::wire::{AttributeName, DecisionModel, Profile};
+use serde::Serialize;
 use std::fmt;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// To be known and weighed.
     Warning,
@@ -16,7 +18,7 @@ pub enum Severity {
 }
 
 /// One finding, with its numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LintFinding {
     /// How bad it is.
     pub severity: Severity,
@@ -34,7 +36,7 @@ impl fmt::Display for LintFinding {
 }
 
 /// Expected figures of one segment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SegmentFigures {
     /// The view.
     pub view: String,
@@ -49,7 +51,7 @@ pub struct SegmentFigures {
 }
 
 /// Expected figures of one view's salt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SaltFigures {
     /// The view.
     pub view: String,
@@ -60,7 +62,7 @@ pub struct SaltFigures {
 }
 
 /// All that the linter says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lint {
     /// Findings, refusals first.
     pub findings: Vec<LintFinding>,
@@ -307,7 +309,20 @@ mod tests {
         says(form.clone(), "decides alone");
         says(form, "expected fill");
         says(Schema::builtin("uk-child-fields").unwrap().form().clone(), "about 2 values");
-        let mut form = Schema::builtin("uk-child-views").unwrap().form().clone();
+        let mut form = clk();
+        form.views[0].segments[0].budgets.insert("sex".parse().unwrap(), 2);
+        says(form, "a token 2.0 bits");
+        let mut form = clk();
+        form.views[0].segments[0].budgets.values_mut().for_each(|budget| *budget = 400);
+        says(form, "of the Dice of unrelated pairs");
+        let views = || Schema::builtin("uk-child-views").unwrap().form().clone();
+        let mut form = views();
+        form.filler = false;
+        says(form, "AUC .85");
+        let mut form = views();
+        form.flips_per_mille = 0;
+        says(form, "without permanent flips");
+        let mut form = views();
         form.views[0].salt = vec![crate::agency::schema::form::SaltPart::Year];
         says(form, "4.2 bits");
     }

@@ -147,9 +147,9 @@ impl Centre {
 /// Starts the stopped centre again and leaves it running until it is interrupted.
 pub(super) fn keep(stopped: &Stopped, terminal: Terminal) -> Outcome {
     let running = run(&stopped.config, true)?;
-    terminal.line(format!("\nThe operator's console: http://{}/console", running.addr()))?;
-    terminal.line(format!("Sign in with the operator's key of this demo: {}", stopped.key))?;
-    terminal.line("Ctrl-C ends it and removes everything.")?;
+    terminal.tell(format!("\nThe operator's console: http://{}/console", running.addr()))?;
+    terminal.tell(format!("Sign in with the operator's key of this demo: {}", stopped.key))?;
+    terminal.tell("Ctrl-C ends it and removes everything.")?;
     running.wait().or_exit(Exit::Internal)?;
     Ok(Exit::Done)
 }

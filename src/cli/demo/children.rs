@@ -39,12 +39,12 @@ impl Source {
             .to_vec();
         let folder = folder.join("extracts");
         let generated = write_children(config, &folder, terminal)?;
-        terminal.line(format!(
+        terminal.tell(format!(
             "{} children were generated, with siblings, twins, moves, nicknames and mistakes. No real person.",
             count(generated.children)
         ))?;
         let rows = generated.agencies.iter().map(|(name, records)| [name.clone(), count(*records)]);
-        terminal.line(table(["agency", "records"], rows))?;
+        terminal.tell(table(["agency", "records"], rows))?;
         let source = |(name, _): &(String, u64)| {
             Ok(AgencySource {
                 id: name.parse().or_exit(Exit::Internal)?,
@@ -80,7 +80,7 @@ fn propose_columns(extract: &Path, scratch: &Path, terminal: Terminal) -> Result
     let proposal =
         propose(open(extract)?, Zoned::now().date()).or_exit_with(Exit::BadInput, extract.display())?;
     for note in &proposal.notes {
-        terminal.line(format!("{}: {note}", extract.display()))?;
+        terminal.tell(format!("{}: {note}", extract.display()))?;
     }
     let name = extract.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let path = scratch.join(format!("{name}.columns.toml"));

@@ -19,12 +19,13 @@ use super::workspace::{client_failure, submit_failure};
 use crate::agency::encoder::Encoder;
 use crate::agency::key::{AgencyKey, LinkageKey};
 use crate::agency::submit::{Upload, submit};
-use crate::linkage::evaluate::{LinkRow, evaluate};
+use crate::linkage::evaluate::{Evaluation, LinkRow, evaluate};
 use crate::wire::messages::{Answer, LookupAnswer, LookupRequest, OverlapTable, RunState};
 use crate::wire::{Band, Epoch, LinkReference, RecordRef};
 use centre::{Centre, Party};
 use children::Source;
 use clap::Args;
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -50,6 +51,17 @@ pub(crate) struct DemoArgs {
     keep: bool,
 }
 
+/// What `demo` says under `--json`; the story goes to standard error then.
+#[derive(Serialize)]
+struct Report {
+    agencies: Vec<String>,
+    overlap: OverlapTable,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<Evaluation>,
+    searched: search::Searched,
+    seconds: f64,
+}
+
 /// One agency of the demo: its connection to the centre and the local id behind each of its refs.
 struct Member {
     party: Party,
@@ -64,13 +76,13 @@ pub(crate) fn demo(args: &DemoArgs, terminal: Terminal) -> Outcome {
         None => Source::generated(args.children, &args.seed, folder.path(), terminal)?,
     };
     let schema = extract::schema(&args.schema)?;
-    terminal.line(format!(
+    terminal.tell(format!(
         "\nThe project's schema is {}, fingerprint {}.",
         schema.title(),
         schema.fingerprint()
     ))?;
     let centre = Centre::start(&folder.path().join("centre"), &schema)?;
-    terminal.line(format!("The centre runs at {} on an empty data directory.", centre.address()))?;
+    terminal.tell(format!("The centre runs at {} on an empty data directory.", centre.address()))?;
     let linkage = LinkageKey::generate().or_exit(Exit::Internal)?;
     let members = encode_and_submit(&source, &schema, &linkage, &centre, folder.path(), terminal)?;
     drop(linkage);
@@ -81,20 +93,25 @@ pub(crate) fn demo(args: &DemoArgs, terminal: Terminal) -> Outcome {
     if run.state != RunState::Finished {
         return Err(Failure::new(Exit::Internal, "the run did not finish; the centre's log says why"));
     }
-    terminal.line(format!("\nLinked every pair of agencies in {:.2} s.", linking.elapsed().as_secs_f64()))?;
+    terminal.tell(format!("\nLinked every pair of agencies in {:.2} s.", linking.elapsed().as_secs_f64()))?;
     let overlap: OverlapTable =
         operator.get(&format!("/v1/projects/{}/overlap", centre::PROJECT)).map_err(client_failure)?;
     print_overlap(&overlap, terminal)?;
     let links = joined_links(&members)?;
-    judge(&source, &links, terminal)?;
+    let evaluation = judge(&source, &links, terminal)?;
     ask_once(&members, &links, terminal)?;
     let stored = centre.stop()?;
-    search::report(&source, stored.data(), terminal)?;
-    terminal.line(format!("\nAll of it took {:.1} s.", started.elapsed().as_secs_f64()))?;
+    let searched = search::report(&source, stored.data(), terminal)?;
+    let seconds = started.elapsed().as_secs_f64();
+    terminal.tell(format!("\nAll of it took {seconds:.1} s."))?;
+    if terminal.json {
+        let agencies = source.agencies.iter().map(|agency| agency.id.to_string()).collect();
+        terminal.report(&Report { agencies, overlap, evaluation, searched, seconds })?;
+    }
     if args.keep {
         return centre::keep(&stored, terminal);
     }
-    terminal.line("Run it again with --keep to look at the operator's console in a browser.")?;
+    terminal.tell("Run it again with --keep to look at the operator's console in a browser.")?;
     Ok(Exit::Done)
 }
 
@@ -131,8 +148,8 @@ fn encode_and_submit(
         ]);
         members.push(Member { party, ids: ids.into_iter().collect() });
     }
-    terminal.line("\nEach agency checked and encoded its own file with keys of its own, then submitted:")?;
-    terminal.line(table(["agency", "rows", "left out", "encoded in", "check"], rows))?;
+    terminal.tell("\nEach agency checked and encoded its own file with keys of its own, then submitted:")?;
+    terminal.tell(table(["agency", "rows", "left out", "encoded in", "check"], rows))?;
     Ok(members)
 }
 
@@ -169,13 +186,15 @@ fn joined_links(members: &[Member]) -> Result<Vec<LinkRow>, Failure> {
     Ok(links)
 }
 
-fn judge(source: &Source, links: &[LinkRow], terminal: Terminal) -> Result<(), Failure> {
+fn judge(source: &Source, links: &[LinkRow], terminal: Terminal) -> Result<Option<Evaluation>, Failure> {
     let Some(truth) = &source.truth else {
-        return terminal.line("\nThere is no truth.csv, so the links cannot be judged.");
+        terminal.tell("\nThere is no truth.csv, so the links cannot be judged.")?;
+        return Ok(None);
     };
     let found = evaluate(links, &read_truth(truth)?).or_exit(Exit::BadInput)?;
-    terminal.line("\nHeld against the truth (all pairs of records of one child in two agencies):")?;
-    print_evaluation(&found, terminal)
+    terminal.tell("\nHeld against the truth (all pairs of records of one child in two agencies):")?;
+    print_evaluation(&found, terminal)?;
+    Ok(Some(found))
 }
 
 /// One look-up as a practitioner makes it: about an own record that has a match.
@@ -195,7 +214,7 @@ fn ask_once(members: &[Member], links: &[LinkRow], terminal: Terminal) -> Result
     };
     let path = format!("/v1/projects/{}/lookups", centre::PROJECT);
     let answer: LookupAnswer = member.party.client.post(&path, &request, None).map_err(client_failure)?;
-    terminal.line(format!("\nSomebody at {} asks about a record of their own:", link.agency_a))?;
+    terminal.tell(format!("\nSomebody at {} asks about a record of their own:", link.agency_a))?;
     print_answer(&answer, terminal)?;
     if answer.answer == Answer::Yes {
         Ok(())

@@ -4,14 +4,27 @@ use super::super::exit::{Exit, Failure, OrExit};
 use super::super::files::open;
 use super::super::term::{Terminal, count};
 use super::children::Source;
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Bytes a search term has at least: eight random bytes spell a given text once in 2^64.
 const TERM_BYTES_MIN: usize = 8;
 
+/// What was searched.
+#[derive(Debug, Serialize)]
+pub(super) struct Searched {
+    bytes: u64,
+    files: u64,
+    identifiers: u64,
+    found: u64,
+}
+
 /// Says what the centre stored and whether any identifier is in it.
-pub(super) fn report(source: &Source, stored: &Path, terminal: Terminal) -> Result<(), Failure> {
+///
+/// # Errors
+/// Refused where one is.
+pub(super) fn report(source: &Source, stored: &Path, terminal: Terminal) -> Result<Searched, Failure> {
     let terms = terms(source)?;
     let mut files = Vec::new();
     collect(stored, &mut files)?;
@@ -22,19 +35,20 @@ pub(super) fn report(source: &Source, stored: &Path, terminal: Terminal) -> Resu
         bytes += content.len() as u64;
         found += search(&content, &terms);
     }
-    terminal.line(format!(
+    let identifiers = terms.values().map(|terms| terms.len() as u64).sum::<u64>();
+    terminal.tell(format!(
         "\nThe centre stored {} bytes in {} files. Searched for {} identifiers (names, dates of birth, \
          addresses, numbers, local ids; those of fewer than eight letters together with the cell beside them), \
          in any case: {} found.",
         count(bytes),
         count(files.len() as u64),
-        count(terms.values().map(|terms| terms.len() as u64).sum::<u64>()),
+        count(identifiers),
         if found == 0 { "none".to_owned() } else { count(found) }
     ))?;
     if found > 0 {
         return Err(Failure::new(Exit::Internal, "an identifier stands in what the centre stored"));
     }
-    Ok(())
+    Ok(Searched { bytes, files: files.len() as u64, identifiers, found })
 }
 
 /// Search terms in lower case, by their first bytes.

@@ -7,18 +7,19 @@
 //! (de-duplication) are counted apart.
 
 mod family;
+mod overlap;
 mod report;
+mod scores;
 mod truth;
 
-pub use report::{Confusable, Counts, CurvePoint, Evaluation, Part};
+pub use overlap::Combination;
+pub use report::{Confusable, Counts, Evaluation, Part};
+pub use scores::{CurvePoint, ScoreBins, ScoreGroup};
 
 use crate::wire::Band;
 use std::collections::HashMap;
 use std::fmt;
 use truth::Truth;
-
-/// Points of the threshold curve at most.
-const CURVE_POINTS_MAX: usize = 200;
 
 /// One record of the truth.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -121,23 +122,12 @@ pub fn evaluate(links: &[LinkRow], truth: &[TruthRow]) -> Result<Evaluation, Eva
     evaluation.events = truth.parts(&linked, |row| row.events.iter().map(String::as_str).collect(), false);
     evaluation.origins = truth.parts(&linked, |row| row.origin.as_deref().into_iter().collect(), true);
     (evaluation.twins, evaluation.siblings) = family::confusable(&truth, &linked);
-    evaluation.curve = curve(scored, evaluation.all.truth);
+    evaluation.origins_plain = truth.plain_parts(&linked, |row| row.origin.as_deref().into_iter().collect());
+    evaluation.combinations = overlap::combinations(&truth, &linked);
+    evaluation.scores = scores::bins(&scored);
+    evaluation.curve = scores::curve(&mut scored, evaluation.all.truth);
+    evaluation.groups = scores::groups(&scored);
     Ok(evaluation)
-}
-
-fn curve(mut scored: Vec<(i64, bool)>, truth: u64) -> Vec<CurvePoint> {
-    scored.sort_unstable_by_key(|(score, _)| std::cmp::Reverse(*score));
-    let mut points = Vec::new();
-    let mut counts = Counts { truth, ..Counts::default() };
-    for block in scored.chunk_by(|one, other| one.0 == other.0) {
-        block.iter().for_each(|(_, correct)| counts.add_link(*correct));
-        points.push(CurvePoint { score: block[0].0, counts });
-    }
-    if points.len() <= CURVE_POINTS_MAX {
-        return points;
-    }
-    let last = points.len() - 1;
-    (0..CURVE_POINTS_MAX).map(|at| points[at * last / (CURVE_POINTS_MAX - 1)]).collect()
 }
 
 impl fmt::Debug for TruthRow {

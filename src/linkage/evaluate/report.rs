@@ -2,6 +2,7 @@
 //!
 //! May see: numbers and names of agencies, events, groups. Must not see: records.
 
+use super::{Combination, CurvePoint, ScoreBins, ScoreGroup};
 use serde::Serialize;
 
 /// Links made, links right, pairs that are true.
@@ -65,15 +66,6 @@ pub struct Confusable {
     pub false_reviews: u64,
 }
 
-/// One point of the threshold curve: all links with a score of at least `score`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CurvePoint {
-    /// The threshold.
-    pub score: i64,
-    /// Counts at it.
-    pub counts: Counts,
-}
-
 /// What [`super::evaluate`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
@@ -104,10 +96,18 @@ pub struct Evaluation {
     pub events: Vec<Part>,
     /// By name origin: pairs of which a record bears it.
     pub origins: Vec<Part>,
+    /// As `origins`, of pairs to which nothing happened: neither record bears an event.
+    pub origins_plain: Vec<Part>,
     /// Twins, where the truth names families.
     pub twins: Confusable,
     /// Other brothers and sisters.
     pub siblings: Confusable,
     /// Precision and recall at every threshold (up to 200 of them), highest first.
     pub curve: Vec<CurvePoint>,
+    /// Right and wrong links by score.
+    pub scores: ScoreBins,
+    /// Links in groups of neighbouring scores, lowest first.
+    pub groups: Vec<ScoreGroup>,
+    /// Children by the agencies that know them.
+    pub combinations: Vec<Combination>,
 }

@@ -78,6 +78,13 @@ fn counts_by_hand() {
     let points: Vec<_> = found.curve.iter().map(|p| (p.score, p.counts.links, p.counts.correct)).collect();
     assert_eq!(points, [(90, 1, 1), (80, 2, 1), (60, 3, 2), (50, 4, 2)]);
     assert_eq!(found.not_one_to_one, 0);
+    assert_eq!(found.origins_plain.len(), 1, "neither record of y bears an event");
+    // Links of band match join a1-b1 and a2-b3; c1-c2 are records of one agency.
+    let combinations: Vec<_> =
+        found.combinations.iter().map(|one| (one.agencies.join(" "), one.found, one.truth)).collect();
+    let expected = [("a b", 2, 2), ("c", 2, 1), ("a b c", 0, 1), ("a", 1, 0), ("b", 1, 0)];
+    assert_eq!(combinations, expected.map(|(names, found, truth)| (names.to_owned(), found, truth)));
+    assert_eq!(found.scores.right.iter().sum::<u64>() + found.scores.wrong.iter().sum::<u64>(), 4);
     assert!((found.all.f1().unwrap() - 4.0 / 11.0).abs() < 1e-12);
 }
 
@@ -102,13 +109,4 @@ fn refuses_what_cannot_be_compared() {
     let links = [link(("q", "1"), ("b", "77"), Band::Match, 1)];
     assert_eq!(evaluate(&links, &truth()).unwrap_err(), EvaluateError::Unrelated);
     assert_eq!(evaluate(&[], &truth()).unwrap().all.precision(), None);
-}
-
-#[test]
-fn the_curve_keeps_both_ends() {
-    let scored = (0..1_000).map(|score| (score, score % 3 > 0)).collect();
-    let points = curve(scored, 2_000);
-    assert_eq!(points.len(), CURVE_POINTS_MAX);
-    assert_eq!((points[0].score, points[CURVE_POINTS_MAX - 1].score), (999, 0));
-    assert_eq!(points[CURVE_POINTS_MAX - 1].counts.links, 1_000);
 }

@@ -2,7 +2,7 @@
 //!
 //! May see: truth rows and links by number. Must not see: encodings.
 
-use super::{Confusable, Counts, EvaluateError, Evaluation, Linked, Part, TruthRow};
+use super::{Confusable, Counts, EvaluateError, Evaluation, Linked, Part, ScoreBins, TruthRow};
 use crate::wire::Band;
 use std::collections::{BTreeMap, HashMap};
 
@@ -45,9 +45,13 @@ impl Evaluation {
             agency_pairs: Vec::new(),
             events: Vec::new(),
             origins: Vec::new(),
+            origins_plain: Vec::new(),
             twins: Confusable::default(),
             siblings: Confusable::default(),
             curve: Vec::new(),
+            scores: ScoreBins::default(),
+            groups: Vec::new(),
+            combinations: Vec::new(),
         }
     }
 }
@@ -134,14 +138,21 @@ impl<'t> Truth<'t> {
         names: impl Fn(&'s TruthRow) -> Vec<&'s str>,
         wrong: bool,
     ) -> Vec<Part> {
+        self.tally(linked, |left, right| both(names(self.row(left)), names(self.row(right))), wrong)
+    }
+
+    /// As [`Self::parts`], of pairs of which neither record bears an event.
+    pub(super) fn plain_parts<'s>(
+        &'s self,
+        linked: &Linked,
+        names: impl Fn(&'s TruthRow) -> Vec<&'s str>,
+    ) -> Vec<Part> {
         let of_pair = |left: u32, right: u32| {
-            let mut both = names(self.row(left));
-            both.extend(names(self.row(right)));
-            both.sort_unstable();
-            both.dedup();
-            both.into_iter().map(str::to_owned).collect()
+            let (left, right) = (self.row(left), self.row(right));
+            let plain = left.events.is_empty() && right.events.is_empty();
+            if plain { both(names(left), names(right)) } else { Vec::new() }
         };
-        self.tally(linked, of_pair, wrong)
+        self.tally(linked, of_pair, true)
     }
 
     /// Counts true pairs and links under the names each pair bears; wrong links only where `wrong`.
@@ -169,4 +180,12 @@ impl<'t> Truth<'t> {
         }
         parts.into_iter().map(|(name, (matched, all))| Part { name, matched, all }).collect()
     }
+}
+
+/// The names of either record, each once.
+fn both<'s>(mut left: Vec<&'s str>, right: Vec<&'s str>) -> Vec<String> {
+    left.extend(right);
+    left.sort_unstable();
+    left.dedup();
+    left.into_iter().map(str::to_owned).collect()
 }

@@ -1,16 +1,28 @@
 //! `evaluate`: links against a truth.
 
+mod page;
+mod pair;
+
+use super::estimates::of_datasets;
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::files::open;
+use super::files::{open, write_atomic};
+use super::link::Sides;
 use super::term::{Terminal, count, table};
+use crate::linkage::estimate::Estimate;
 use crate::linkage::evaluate::{Counts, Evaluation, LinkRow, Part, TruthRow, evaluate as judge};
 use crate::wire::Band;
 use clap::Args;
+use pair::{PairFound, RecordName, telling_pair};
+use serde::Serialize;
+use std::collections::HashMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Rows of a links or truth file at most.
 const ROWS_MAX: usize = 200_000_000;
+/// Scores are read as so many parts of one.
+const UNIT: i64 = 1_000_000;
 
 /// Compares links with a truth: precision, recall and F1 per band, agency pair and event; twins and
 /// siblings apart where the truth names families.
@@ -21,18 +33,80 @@ pub(crate) struct EvaluateArgs {
     /// Truth: agency,record_id,entity_id and, where known, family_id,twin,origin,events.
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
+    /// Also write one self-contained page with plots and equal tables.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The encoding files that were linked: adds what the run expects of itself without the truth, and to the page
+    /// the weights of one pair.
+    #[arg(long, num_args = 2.., value_name = "FILE")]
+    encodings: Vec<PathBuf>,
+    /// Pair whose weights the page shows; without it the wrong link with the highest score.
+    #[arg(long, num_args = 2, value_names = ["AGENCY:RECORD", "AGENCY:RECORD"], requires_all = ["encodings", "html"])]
+    pair: Vec<RecordName>,
 }
 
 pub(crate) fn evaluate(args: &EvaluateArgs, terminal: Terminal) -> Outcome {
     let truth = read_truth(&args.truth)?;
     let links = read_links(&args.links)?;
     let found = judge(&links, &truth).or_exit(Exit::BadInput)?;
+    let sides = match &args.encodings[..] {
+        [] => None,
+        files => Some(Sides::read(files, None)?),
+    };
+    let estimate =
+        sides.as_ref().map(|sides| of_datasets(&sides.datasets, &sides.headers[0].decision, terminal));
+    let estimate = estimate.transpose()?;
+    if let Some(path) = &args.html {
+        let pair = match &sides {
+            Some(sides) => pair_to_show(args, sides, &links, &truth)?,
+            None => None,
+        };
+        let estimate = estimate.as_ref().zip(sides.as_ref().map(|sides| &sides.headers[0].decision));
+        let html = page::page(&found, pair.as_ref(), estimate).render();
+        write_atomic(path, |out| out.write_all(html.as_bytes()).or_exit(Exit::Internal))?;
+        terminal.note(format!("page written to {}", path.display()));
+    }
     if terminal.json {
-        terminal.report(&found)?;
-    } else {
-        print(&found, terminal)?;
+        terminal.report(&Report { found: &found, estimate: estimate.as_ref() })?;
+        return Ok(Exit::Done);
+    }
+    print(&found, terminal)?;
+    if let (Some(estimate), Some(sides)) = (&estimate, &sides) {
+        super::estimates::print(estimate, &sides.headers[0].decision, terminal)?;
     }
     Ok(Exit::Done)
+}
+
+/// An evaluation, and what the run expected of itself where encodings were given.
+#[derive(Serialize)]
+struct Report<'f> {
+    #[serde(flatten)]
+    found: &'f Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<&'f Estimate>,
+}
+
+/// The pair asked for, or a telling one.
+fn pair_to_show(
+    args: &EvaluateArgs,
+    sides: &Sides,
+    links: &[LinkRow],
+    truth: &[TruthRow],
+) -> Result<Option<PairFound>, Failure> {
+    let child: HashMap<(&str, &str), &str> = truth
+        .iter()
+        .map(|row| ((row.agency.as_str(), row.record_id.as_str()), row.entity_id.as_str()))
+        .collect();
+    let of = |agency: &str, record: &str| child.get(&(agency, record)).copied();
+    let right = |link: &LinkRow| {
+        let left = of(&link.agency_a, &link.record_a);
+        left.is_some() && left == of(&link.agency_b, &link.record_b)
+    };
+    let chosen = match &args.pair[..] {
+        [first, second] => Some(([first.clone(), second.clone()], "The pair asked for.".to_owned())),
+        _ => telling_pair(links, right).map(|(link, said)| (RecordName::of(link), said)),
+    };
+    chosen.map(|(names, said)| PairFound::compare(sides, &names, said)).transpose()
 }
 
 /// A CSV of named columns, each under any of several names.
@@ -156,7 +230,7 @@ fn parse_score(text: &str) -> Option<i64> {
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let part: String = part.chars().chain(std::iter::repeat('0')).take(6).collect();
     let whole: i64 = whole.parse().ok()?;
-    Some(sign * (whole.checked_mul(1_000_000)? + part.parse::<i64>().ok()?))
+    Some(sign * (whole.checked_mul(UNIT)? + part.parse::<i64>().ok()?))
 }
 
 /// A ratio as `.987`, or a dash.
@@ -184,13 +258,13 @@ pub(crate) fn print(found: &Evaluation, terminal: Terminal) -> Result<(), Failur
         cells("match", &found.matched),
         cells("review (of what match left)", &found.review),
     ];
-    terminal.line(table(heading, rows))?;
+    terminal.tell(table(heading, rows))?;
     let parts = |name: &str, parts: &[Part]| {
         if parts.is_empty() {
             return Ok(());
         }
         let rows = parts.iter().map(|part| cells(&part.name, &part.all));
-        terminal.line(table([name, "precision", "recall", "F1", "made", "right", "true pairs"], rows))
+        terminal.tell(table([name, "precision", "recall", "F1", "made", "right", "true pairs"], rows))
     };
     parts("agency pair", &found.agency_pairs)?;
     parts("event", &found.events)?;
@@ -202,14 +276,14 @@ pub(crate) fn print(found: &Evaluation, terminal: Terminal) -> Result<(), Failur
         let [children, records, matches, reviews] = numbers.map(count);
         [name.to_owned(), children, records, matches, reviews]
     });
-    terminal.line(table(["pairs of", "children", "records", "false matches", "false reviews"], rows))?;
+    terminal.tell(table(["pairs of", "children", "records", "false matches", "false reviews"], rows))?;
     let odd = [
         (found.links_unknown, "links name records that the truth does not have"),
         (found.links_repeated, "links are given twice"),
         (found.not_one_to_one, "records are linked to two records of one agency"),
     ];
     for (number, what) in odd.iter().filter(|(number, _)| *number > 0) {
-        terminal.line(format!("{} {what}", count(*number)))?;
+        terminal.tell(format!("{} {what}", count(*number)))?;
     }
     Ok(())
 }

@@ -250,6 +250,15 @@ fn cells(name: &str, counts: &Counts) -> [String; 7] {
     ]
 }
 
+/// A remark where agencies of the truth stand in no link.
+fn not_linked(found: &Evaluation) -> Option<String> {
+    let agencies = found.agencies_without_links();
+    let named = agencies.join(", ");
+    (!agencies.is_empty()).then(|| {
+        format!("no link names {named}: their pairs count as missed; take them out of the truth if they were not linked")
+    })
+}
+
 /// Prints an evaluation as tables.
 pub(crate) fn print(found: &Evaluation, terminal: Terminal) -> Result<(), Failure> {
     let heading = ["links", "precision", "recall", "F1", "made", "right", "true pairs"];
@@ -284,6 +293,9 @@ pub(crate) fn print(found: &Evaluation, terminal: Terminal) -> Result<(), Failur
     ];
     for (number, what) in odd.iter().filter(|(number, _)| *number > 0) {
         terminal.tell(format!("{} {what}", count(*number)))?;
+    }
+    if let Some(remark) = not_linked(found) {
+        terminal.tell(remark)?;
     }
     Ok(())
 }

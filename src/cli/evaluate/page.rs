@@ -72,6 +72,9 @@ fn summary(page: &mut Page, found: &Evaluation) {
     for (number, what) in odd.iter().filter(|(number, _)| *number > 0) {
         page.warning(&format!("{} {what}.", grouped(*number)));
     }
+    if let Some(remark) = super::not_linked(found) {
+        page.warning(&remark);
+    }
     page.facts([
         ("Records", grouped(found.records)),
         ("Children", grouped(found.children)),

@@ -111,3 +111,15 @@ pub struct Evaluation {
     /// Children by the agencies that know them.
     pub combinations: Vec<Combination>,
 }
+
+impl Evaluation {
+    /// Agencies of the truth that no link names: their pairs count as missed, also where nobody linked them.
+    #[must_use]
+    pub fn agencies_without_links(&self) -> Vec<&str> {
+        let named = |linked: bool| {
+            let parts = self.agency_pairs.iter().filter(move |part| !linked || part.all.links > 0);
+            parts.flat_map(|part| part.name.split(" + ")).collect::<std::collections::BTreeSet<&str>>()
+        };
+        named(false).difference(&named(true)).copied().collect()
+    }
+}

@@ -78,6 +78,8 @@ fn counts_by_hand() {
     let points: Vec<_> = found.curve.iter().map(|p| (p.score, p.counts.links, p.counts.correct)).collect();
     assert_eq!(points, [(90, 1, 1), (80, 2, 1), (60, 3, 2), (50, 4, 2)]);
     assert_eq!(found.not_one_to_one, 0);
+    assert!(found.agencies_without_links().is_empty());
+    assert_eq!(evaluate(&links[..1], &truth()).unwrap().agencies_without_links(), ["c"]);
     assert_eq!(found.origins_plain.len(), 1, "neither record of y bears an event");
     // Links of band match join a1-b1 and a2-b3; c1-c2 are records of one agency.
     let combinations: Vec<_> =

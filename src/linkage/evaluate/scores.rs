@@ -151,11 +151,10 @@ mod tests {
         let groups = groups(&scored);
         assert_eq!(groups.iter().map(|group| group.links).sum::<u64>(), scored.len() as u64);
         assert!(groups.windows(2).all(|pair| pair[0].highest < pair[1].lowest));
-        assert!(
-            groups.iter().all(|group| group.links >= GROUP_LINKS_MIN && group.highest - group.lowest >= 9)
-        );
+        let sound = |group: &ScoreGroup| group.links >= GROUP_LINKS_MIN && group.highest - group.lowest >= 9;
+        assert!(groups[..groups.len() - 1].iter().all(sound), "the last is what remains");
         assert_eq!((groups[0].lowest, groups[0].highest, groups[0].mean, groups[0].links), (0, 29, 14, 30));
-        assert_eq!(groups.last().map(|group| (group.links, group.right)), Some((100, 50)));
+        assert_eq!(groups.last().map(|group| (group.links, group.right)), Some((90, 45)));
         assert!(super::groups(&[]).is_empty());
     }
 }

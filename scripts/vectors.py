@@ -4,7 +4,7 @@
     pip install blake3
     scripts/vectors.py            # writes testdata/vectors/*.json
 
-It follows the written rules (src/agency/key.rs, filter.rs, tokens.rs, names.rs, worker.rs and the schemas in
+It follows the written rules (src/agency/key.rs, filter.rs, diffuse.rs, tokens.rs, names.rs, worker.rs and the schemas in
 config/schemas/), not the code.
 """
 import json
@@ -105,8 +105,14 @@ class Stream:
         return found
 
 
-def shares(budget, tokens):
-    return [budget // tokens + (at < budget % tokens) for at in range(tokens)] if tokens else []
+def shares(budget, bits, tokens):
+    """Insertions of each of n tokens: n l (1 - exp(-b / n l)) in all, by four terms of the series."""
+    if not tokens:
+        return []
+    space = bits * tokens
+    terms = 24 * budget * space**3 - 12 * budget**2 * space**2 + 4 * budget**3 * space - budget**4
+    budget = (terms + 12 * space**3) // (24 * space**3)
+    return [budget // tokens + (at < budget % tokens) for at in range(tokens)]
 
 
 # --- tokens (src/agency/tokens.rs)
@@ -243,6 +249,31 @@ DENIED = """singh kaur begum bibi khatun akhtar ali khan ahmed hussain mohammed 
 patel nguyen tran pham wang li zhang chen liu wong abdi hassan osman ibrahim""".split()
 
 
+# --- diffusion (src/agency/diffuse.rs)
+
+def diffusion(key, filter_bits, bits, terms):
+    """The positions each bit that leaves adds up: drawn from a pool that is refilled when empty."""
+    stream, pool, rows = Stream(key, b""), [], []
+    for _ in range(bits):
+        row = []
+        while len(row) < terms:
+            if not pool:
+                pool = list(range(filter_bits))
+            at = stream.below(len(pool))
+            if pool[at] in row:
+                continue
+            row.append(pool[at])
+            pool[at] = pool[-1]
+            pool.pop()
+        rows.append(row)
+    return rows
+
+
+def left_bits(view):
+    """Bits of a slot as it leaves."""
+    return view.get("diffusion", view)["bits"]
+
+
 def encode(schema, keys, person, forms, rare):
     """Slots (hex) and tags of one person, in file order."""
     attributes = {a["name"]: a for a in schema["attribute"]}
@@ -250,8 +281,8 @@ def encode(schema, keys, person, forms, rare):
     noise = Stream(keys.noise, person["id"].encode())
     flips, orders = [], []
     for view in schema["view"]:
-        count = (view["bits"] * schema.get("flips_per_mille", 0) + 500) // 1000
-        flips.append([noise.distinct(view["bits"], count) for _ in range(view["slots"])])
+        count = (left_bits(view) * schema.get("flips_per_mille", 0) + 500) // 1000
+        flips.append([noise.distinct(left_bits(view), count) for _ in range(view["slots"])])
         order = list(range(view["slots"]))
         for left in range(view["slots"], 1, -1):
             chosen = noise.below(left)
@@ -272,14 +303,20 @@ def encode(schema, keys, person, forms, rare):
             if schema.get("filler"):
                 main = (given[0] if given else None, family[0] if family else None)
                 for start, segment, name, budget in parts_of(view):
-                    for count in shares(budget, len(tokens(attributes[name], person, *main))):
+                    for count in shares(budget, segment["bits"], len(tokens(attributes[name], person, *main))):
                         bits |= {start + at for at in noise.distinct(segment["bits"], count)}
             slots.append((bits, noise.next()))
         for at, k in enumerate(order):
             bits, tag = slots[k]
+            if "diffusion" in view:
+                name, form = view["name"], view["diffusion"]
+                if name not in DIFFUSIONS:
+                    DIFFUSIONS[name] = diffusion(keys.named("diffusion", name), view["bits"], form["bits"], form["terms"])
+                rows = DIFFUSIONS[name]
+                bits = {at for at, row in enumerate(rows) if len(bits & set(row)) % 2}
             for flip in view_flips[at]:
                 bits ^= {flip}
-            filter_ = sum(1 << bit for bit in bits).to_bytes(view["bits"] // 8, "little")
+            filter_ = sum(1 << bit for bit in bits).to_bytes(left_bits(view) // 8, "little")
             tag = tag & (1 << bits_of_tag) - 1 if view.get("tagged") else None
             out.append({"view": view["name"], "slot": at, "filter": filter_.hex(), "tag": tag})
     return out
@@ -311,11 +348,14 @@ def salted_slot(view, keys, person, focus, attributes, rare):
         attribute = attributes[name]
         key = keys.named("attribute", attribute.get("hash", name))
         found = tokens(attribute, person, focus[0], focus[1])
-        for token, count in zip(found, shares(budget, len(found))):
+        for token, count in zip(found, shares(budget, segment["bits"], len(found))):
             stream = Stream(key, lp(salt) + lp(token))
             bits |= {start + at for at in stream.distinct(segment["bits"], count)}
     return bits, tag
 
+
+# By view, for the one set of keys of the vectors.
+DIFFUSIONS = {}
 
 PERSONS = [
     {"id": "A1", "given": [["oliver"]], "family": [["smith"]], "date": [2014, 3, 7], "sex": "m", "postcode": "L138BB"},
@@ -336,7 +376,7 @@ def main():
     linkage, own = bytes(range(32)), bytes(range(100, 132))
     keys = Keys(linkage, own, b"school", b"pilot", 3)
     forms, rare = canonical_table(), rarity()
-    for name in ("views", "clk", "fields"):
+    for name in ("views", "diffused", "clk", "fields"):
         schema = tomllib.loads((ROOT / f"config/schemas/uk-child-{name}.toml").read_text())
         records = []
         for person in PERSONS:

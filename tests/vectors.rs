@@ -101,6 +101,11 @@ fn views_agree_with_the_second_implementation() {
 }
 
 #[test]
+fn diffused_agrees_with_the_second_implementation() {
+    check("uk-child-diffused.json");
+}
+
+#[test]
 fn clk_agrees_with_the_second_implementation() {
     check("uk-child-clk.json");
 }

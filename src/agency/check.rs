@@ -2,6 +2,7 @@
 //!
 //! May see: rules, row numbers, column headers, counts. Must not see: values of an extract.
 
+use super::selftest::EncodingTests;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -232,6 +233,9 @@ pub struct Report {
     pub rules: Vec<RuleCount>,
     /// Columns of the file that are not read: they do not leave the agency.
     pub unused_columns: Vec<String>,
+    /// What the encodings made of it say of themselves, where they were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encodings: Option<EncodingTests>,
     /// Whether the extract may be sent.
     pub safe_to_send: bool,
     /// Why or why not.
@@ -311,6 +315,7 @@ impl Tally {
             fields: fields_counted.collect(),
             rules: rules.collect(),
             unused_columns,
+            encodings: None,
             safe_to_send: false,
             because: Vec::new(),
         };

@@ -4,6 +4,7 @@
 //! any number of threads. [`Encoder::encode`] keeps the order of its input; the file's writer sorts by
 //! record ref, which is a keyed pseudo-random order.
 
+use super::diffuse::Diffusion;
 use super::key::{AgencyKey, EpochKey, LinkageKey, RefMaker, Secret};
 use super::plan::Plan;
 use super::record::Person;
@@ -15,7 +16,7 @@ use crate::wire::{
     ProjectId, RecordRef, presence,
 };
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Persons one thread takes at a time.
 const BLOCK_PERSONS: usize = 512;
@@ -31,6 +32,8 @@ pub struct Encoder {
     refs: RefMaker,
     noise: Secret,
     exact: Vec<Secret>,
+    /// Keyed diffusion by view.
+    maps: Arc<[Option<Diffusion>]>,
     plain_ids: bool,
     /// Idle scratch spaces, kept for their caches.
     workers: Mutex<Vec<Worker>>,
@@ -51,6 +54,7 @@ impl Encoder {
         let key = linkage.epoch(project, epoch);
         Self {
             exact: plan.exact.iter().map(|(name, _)| key.exact(name.as_str())).collect(),
+            maps: Plan::diffusions(schema, &key),
             schema: schema.clone(),
             plan,
             agency: agency.clone(),
@@ -156,6 +160,7 @@ impl Encoder {
                 self.plan.domain_hashers(&self.key),
                 views.map(|view| self.key.salt(view.name.as_str()).hasher()).collect(),
                 self.noise.hasher(),
+                Arc::clone(&self.maps),
             )
         })
     }

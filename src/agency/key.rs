@@ -14,6 +14,7 @@
 //! | key check value | [`CTX_CHECK`] | epoch key |
 //! | hash key of a token domain | [`CTX_ATTRIBUTE`] | epoch key, `lp(domain)` |
 //! | salt key of a view | [`CTX_SALT`] | epoch key, `lp(view)` |
+//! | diffusion key of a view | [`CTX_DIFFUSION`] | epoch key, `lp(view)` |
 //! | exact-token key | [`CTX_EXACT`] | epoch key, `lp(token name)` |
 //! | record-ref key | [`CTX_REF`] | agency root, `lp(agency)`, `lp(project)` |
 //! | noise key | [`CTX_NOISE`] | agency root, `lp(agency)`, `lp(project)`, epoch as u32 LE |
@@ -31,6 +32,8 @@ pub const CTX_CHECK: &str = "blindlink 1 key check value";
 pub const CTX_ATTRIBUTE: &str = "blindlink 1 attribute key";
 /// Context of a view's salt key.
 pub const CTX_SALT: &str = "blindlink 1 salt key";
+/// Context of a view's diffusion key.
+pub const CTX_DIFFUSION: &str = "blindlink 1 diffusion key";
 /// Context of an exact token's key.
 pub const CTX_EXACT: &str = "blindlink 1 exact token key";
 /// Context of the record-ref key.
@@ -237,6 +240,9 @@ impl EpochKey {
     }
     pub(super) fn salt(&self, view: &str) -> Secret {
         self.named(CTX_SALT, view)
+    }
+    pub(super) fn diffusion(&self, view: &str) -> Secret {
+        self.named(CTX_DIFFUSION, view)
     }
     pub(super) fn exact(&self, token: &str) -> Secret {
         self.named(CTX_EXACT, token)

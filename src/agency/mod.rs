@@ -5,6 +5,7 @@
 pub mod ceremony;
 pub mod check;
 pub mod client;
+mod diffuse;
 pub mod encoder;
 pub mod file;
 mod filter;
@@ -19,6 +20,7 @@ pub mod propose;
 pub mod reader;
 pub mod record;
 pub mod schema;
+pub mod selftest;
 pub mod submit;
 mod tokens;
 mod worker;

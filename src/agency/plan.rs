@@ -1,11 +1,13 @@
 //! A schema compiled for encoding: names replaced by numbers, keys derived, nothing left to look up.
 
+use super::diffuse::Diffusion;
 use super::key::EpochKey;
 use super::schema::Schema;
 use super::schema::form::{
     AttributeForm, ExactSource, FocusRule, MissingSalt, SaltPart, SegmentForm, Source, TokenRule, ViewForm,
 };
 use crate::wire::{AttributeName, PayloadColumn, TagBits};
+use std::sync::Arc;
 
 /// An attribute with the number of its hash domain.
 pub(super) struct AttributePlan {
@@ -19,13 +21,60 @@ pub(super) struct AttributePlan {
 pub(super) struct SegmentPlan {
     pub(super) start: u32,
     pub(super) bits: u32,
-    pub(super) parts: Vec<(usize, usize)>,
+    pub(super) parts: Vec<(usize, Budget)>,
+}
+
+/// Insertions of an attribute into a segment.
+///
+/// A budget b over n tokens of a segment of l bits makes T = n l (1 - exp(-b / (n l))) insertions, which set as many
+/// bits on average whatever n is: floor(T / n) for each token in order, one more for the first T mod n. (All b would
+/// set more for few tokens, whose positions are distinct within a token: over ten slots that told the length of
+/// names, r = -.28.)
+pub(super) struct Budget {
+    budget: usize,
+    bits: u32,
+    /// T by number of tokens, for the usual numbers.
+    totals: Vec<usize>,
+}
+
+/// Tokens up to which T is kept.
+const TOTALS_KEPT: usize = 64;
+
+impl Budget {
+    /// `budget` is at most `bits`.
+    pub(super) fn new(budget: usize, bits: u32) -> Self {
+        let totals = (0..=TOTALS_KEPT).map(|tokens| total(budget, bits, tokens)).collect();
+        Self { budget, bits, totals }
+    }
+
+    /// Insertions of each of so many tokens.
+    pub(super) fn shares(&self, tokens: usize) -> impl Iterator<Item = usize> + use<> {
+        let total = match self.totals.get(tokens) {
+            Some(total) => *total,
+            None => total(self.budget, self.bits, tokens),
+        };
+        let (each, more) = (total.checked_div(tokens).unwrap_or(0), total.checked_rem(tokens).unwrap_or(0));
+        (0..tokens).map(move |token| each + usize::from(token < more))
+    }
+}
+
+/// T by the first four terms of its series, rounded, in integers: bits and tokens below 2^25 together do not overflow.
+fn total(budget: usize, bits: u32, tokens: usize) -> usize {
+    let (b, all) = (budget as u128, u128::from(bits) * tokens as u128);
+    if all == 0 {
+        return 0;
+    }
+    let terms = 24 * b * all.pow(3) + 4 * b.pow(3) * all - 12 * b.pow(2) * all.pow(2) - b.pow(4);
+    ((terms + 12 * all.pow(3)) / (24 * all.pow(3))) as usize
 }
 
 /// A view with everything its slots need.
 pub(super) struct ViewPlan {
     pub(super) slots: usize,
+    /// Bytes of a slot before diffusion.
     pub(super) slot_bytes: usize,
+    /// Bytes of a slot as it leaves.
+    pub(super) out_bytes: usize,
     pub(super) focus: FocusRule,
     pub(super) salt: Vec<SaltPart>,
     pub(super) missing_salt: MissingSalt,
@@ -67,13 +116,14 @@ impl Plan {
         let views = form.views.iter().zip(schema.layout().views()).map(|(view, laid)| ViewPlan {
             slots: usize::from(view.slots),
             slot_bytes: view.bits as usize / 8,
+            out_bytes: laid.bits as usize / 8,
             focus: view.focus,
             salt: view.salt.clone(),
             missing_salt: view.missing_salt,
             rare: view.rare,
             tag: laid.tag,
             segments: segments(view, index),
-            flips: (view.bits as usize * form.flips_per_mille as usize + 500) / 1000,
+            flips: (laid.bits as usize * form.flips_per_mille as usize + 500) / 1000,
             cached: view.salt.iter().all(|part| matches!(part, SaltPart::Year | SaltPart::Month)),
         });
         let exact = form.exact.iter().filter(|exact| exact.enabled);
@@ -86,6 +136,17 @@ impl Plan {
             attributes,
             domains,
         }
+    }
+
+    /// The keyed diffusion of each view that has one.
+    pub(super) fn diffusions(schema: &Schema, key: &EpochKey) -> Arc<[Option<Diffusion>]> {
+        let views = schema.form().views.iter();
+        let map = |view: &ViewForm| {
+            let form = view.diffusion?;
+            let key = key.diffusion(view.name.as_str());
+            Some(Diffusion::new(&key, view.bits, form.bits, usize::from(form.terms)))
+        };
+        views.map(map).collect()
     }
 
     /// One keyed hasher per hash domain.
@@ -105,11 +166,34 @@ fn number(domains: &mut Vec<String>, attribute: &AttributeForm) -> usize {
 fn segments(view: &ViewForm, index: impl Fn(&AttributeName) -> Option<usize>) -> Vec<SegmentPlan> {
     let mut start = 0;
     let mut plan = |segment: &SegmentForm| {
-        let parts =
-            segment.budgets.iter().filter_map(|(name, budget)| Some((index(name)?, *budget as usize)));
+        let parts = segment
+            .budgets
+            .iter()
+            .filter_map(|(name, budget)| Some((index(name)?, Budget::new(*budget as usize, segment.bits))));
         let made = SegmentPlan { start, bits: segment.bits, parts: parts.collect() };
         start += segment.bits;
         made
     };
     view.segments.iter().map(&mut plan).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_average_fill_is_the_same_for_any_number_of_tokens() {
+        for (budget, bits) in [(87, 171), (65, 128), (200, 1024), (800, 4096), (40, 64)] {
+            let budgeted = Budget::new(budget, bits);
+            let limit = 1.0 - (-(budget as f64) / f64::from(bits)).exp();
+            for tokens in 1..100 {
+                let clear: f64 =
+                    budgeted.shares(tokens).map(|share| 1.0 - share as f64 / f64::from(bits)).product();
+                // Half an insertion and the terms left out.
+                let off = (1.0 - clear - limit).abs() * f64::from(bits);
+                assert!(off < 0.7, "{tokens} tokens: {budget} of {bits} off by {off}");
+            }
+            assert_eq!(budgeted.shares(0).count(), 0);
+        }
+    }
 }

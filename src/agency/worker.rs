@@ -2,6 +2,7 @@
 //!
 //! Long because every step of one person shares one scratch space.
 
+use super::diffuse::{Diffusion, Scratch};
 use super::filter::{Positions, Seen, Target, Words, distinct, set_bit};
 use super::key::length_prefix;
 use super::names::{canonical, is_rare_pair, skeleton};
@@ -10,6 +11,7 @@ use super::record::Person;
 use super::schema::form::{FocusRule, MissingSalt, SaltPart, Source};
 use super::tokens::{TokenSet, digits2, digits4, person_tokens, text_tokens};
 use crate::wire::EncodingBatch;
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// Shortest part of a family name that can stand for it (`de`, `la`, `al` can not).
@@ -36,6 +38,7 @@ pub(super) struct Worker {
     positions: Positions,
     salts: Vec<blake3::Hasher>,
     noise: blake3::Hasher,
+    maps: Arc<[Option<Diffusion>]>,
     /// Tokens by attribute: of the person, or of the names in focus.
     sets: Vec<TokenSet>,
     /// Given names: main, known-as, aliases, middle.
@@ -48,6 +51,8 @@ pub(super) struct Worker {
     salt_input: Vec<u8>,
     skeletons: [Vec<u8>; 2],
     slots: Vec<u8>,
+    /// Of the diffusion: one byte a bit.
+    scratch: Scratch,
     filled: Vec<Option<u32>>,
     flips: Vec<u16>,
     order: Vec<usize>,
@@ -55,17 +60,19 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Keyed hashers: per hash domain, per view (salts), of the agency (noise).
+    /// Keyed hashers: per hash domain, per view (salts), of the agency (noise); diffusion per view.
     pub(super) fn new(
         plan: &Plan,
         domains: Vec<blake3::Hasher>,
         salts: Vec<blake3::Hasher>,
         noise: blake3::Hasher,
+        maps: Arc<[Option<Diffusion>]>,
     ) -> Self {
         Self {
             positions: Positions::new(domains),
             salts,
             noise,
+            maps,
             sets: plan.attributes.iter().map(|_| TokenSet::default()).collect(),
             given: TokenSet::default(),
             family: TokenSet::default(),
@@ -74,6 +81,7 @@ impl Worker {
             salt_input: Vec::new(),
             skeletons: [Vec::new(), Vec::new()],
             slots: Vec::new(),
+            scratch: Scratch::default(),
             filled: Vec::new(),
             flips: Vec::new(),
             order: Vec::new(),
@@ -98,13 +106,17 @@ impl Worker {
             for k in 0..view.slots {
                 // The order within a view is permuted, so a slot's place says nothing of its name.
                 let from = self.order[column + k];
-                let slot = &mut self.slots[from * view.slot_bytes..(from + 1) * view.slot_bytes];
+                let slot = &self.slots[from * view.slot_bytes..(from + 1) * view.slot_bytes];
+                let target = &mut out.slots[column + k];
+                let start = target.filters.len();
+                match &self.maps[number] {
+                    Some(map) => map.apply(slot, &mut self.scratch, &mut target.filters),
+                    None => target.filters.extend_from_slice(slot),
+                }
                 for at in &self.flips[flip..flip + view.flips] {
-                    slot[usize::from(*at) / 8] ^= 1 << (at % 8);
+                    target.filters[start + usize::from(*at) / 8] ^= 1 << (at % 8);
                 }
                 flip += view.flips;
-                let target = &mut out.slots[column + k];
-                target.filters.extend_from_slice(slot);
                 if let (Some(tags), Some(bits)) = (&mut target.tags, view.tag) {
                     tags.push(self.filled[from].unwrap_or_default() & bits.max_value());
                 }
@@ -211,7 +223,7 @@ impl Worker {
             for (attribute, budget) in &segment.parts {
                 let set = &self.sets[*attribute];
                 let domain = plan.attributes[*attribute].domain;
-                for (token, count) in shares(*budget, set.len()).enumerate() {
+                for (token, count) in budget.shares(set.len()).enumerate() {
                     self.positions.insert(domain, target, set.at(token), count, view.cached, slot);
                 }
             }
@@ -312,7 +324,7 @@ impl Worker {
             self.order.extend(0..view.slots);
             let Some(noise) = noise else { continue };
             for _ in 0..view.slots {
-                let bits = view.slot_bytes as u32 * 8;
+                let bits = view.out_bytes as u32 * 8;
                 let take = |at| self.flips.push(at as u16);
                 distinct(bits, view.flips, || noise.next(), &mut self.seen, take);
             }
@@ -350,7 +362,7 @@ impl Worker {
     fn fill_segment(&mut self, view: &ViewPlan, segment: &SegmentPlan, slot: usize, noise: &mut Words) {
         let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
         for (attribute, budget) in &segment.parts {
-            for count in shares(*budget, self.sets[*attribute].len()) {
+            for count in budget.shares(self.sets[*attribute].len()) {
                 let take = |at| set_bit(slot, segment.start + at);
                 distinct(segment.bits, count, || noise.next(), &mut self.seen, take);
             }
@@ -365,12 +377,6 @@ impl Drop for Worker {
         self.salt_input.zeroize();
         self.slots.zeroize();
     }
-}
-
-/// A budget over n tokens in order: floor(b / n) each, the first b mod n one more.
-fn shares(budget: usize, tokens: usize) -> impl Iterator<Item = usize> {
-    let (each, more) = (budget.checked_div(tokens).unwrap_or(0), budget.checked_rem(tokens).unwrap_or(0));
-    (0..tokens).map(move |token| each + usize::from(token < more))
 }
 
 /// Most parts of one name that count.

@@ -1,15 +1,18 @@
 //! `check`: is this extract safe to send? In counts, never values.
 
+use super::encode::WithArgs;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::extract::{ExtractArgs, open_extract};
 use super::term::{Terminal, count, table};
 use crate::agency::check::Report;
+use crate::agency::selftest::SelfTest;
 use crate::agency::workspace::{Workspace, WorkspaceError};
 use clap::Args;
 use std::path::PathBuf;
 
 /// Reads an extract and reports by rule, row and column what is missing, impossible or doubtful; never a
-/// value. Ends with "safe to send: yes/no, because"; exit code 1 when it is no.
+/// value. In a workspace it also makes the encodings, tests them and throws them away. Ends with "safe to
+/// send: yes/no, because"; exit code 1 when it is no.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The extract (CSV).
@@ -27,9 +30,19 @@ pub(crate) fn check(args: &CheckArgs, terminal: Terminal) -> Outcome {
         Err(WorkspaceError::Missing(_)) => None,
         Err(error) => return Err(error).or_exit(Exit::BadInput),
     };
+    // With the workspace's keys the encodings are made and tested, and thrown away.
+    let setup = workspaces.as_ref().and_then(|_| WithArgs::of_workspace(&args.workspace).ok());
+    let mut encodings = setup.map(|setup| (SelfTest::new(setup.encoder.schema()), setup.encoder));
     let mut extract = open_extract(&args.extract, &args.reading, workspaces, terminal)?;
-    while extract.next_batch().or_exit_with(Exit::BadInput, args.extract.display())?.is_some() {}
-    let report = extract.report();
+    while let Some(batch) = extract.next_batch().or_exit_with(Exit::BadInput, args.extract.display())? {
+        if let Some((tests, encoder)) = &mut encodings {
+            tests.add(&batch.persons, &encoder.encode(&batch.persons));
+        }
+    }
+    let mut report = extract.report();
+    if let Some((tests, _)) = &encodings {
+        report.judge(tests.outcome());
+    }
     drop(extract);
     if terminal.json {
         terminal.report(&report)?;
@@ -67,5 +80,9 @@ pub(crate) fn print(report: &Report, terminal: Terminal) -> Result<(), Failure> 
         count(report.accepted),
         count(report.rejected)
     ))?;
+    if let Some(found) = &report.encodings {
+        let (all, failed) = (found.tests.len() as u64, found.failed().count() as u64);
+        terminal.line(format!("{} self-tests of the encodings, {} failed", count(all), count(failed)))?;
+    }
     terminal.line(report.closing_line())
 }

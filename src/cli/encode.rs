@@ -53,7 +53,7 @@ pub(crate) struct WithArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) schema: Option<String>,
     /// Profile of the built-in schema when no schema is named; legacy-clk encodes as clkhash does.
-    #[arg(long, value_name = "views|clk|fields|legacy-clk", value_parser = profile)]
+    #[arg(long, value_name = "views|diffused|clk|fields|legacy-clk", value_parser = profile)]
     pub(crate) profile: Option<Profile>,
     /// File of the linkage key. A key is never taken from the command line or the environment.
     #[arg(long, value_name = "FILE", requires = "agency")]
@@ -136,9 +136,9 @@ impl WithArgs {
 }
 
 fn profile(text: &str) -> Result<Profile, String> {
-    let known = [Profile::Views, Profile::Clk, Profile::Fields, Profile::LegacyClk];
+    let known = [Profile::Views, Profile::Diffused, Profile::Clk, Profile::Fields, Profile::LegacyClk];
     let found = known.into_iter().find(|profile| profile.to_string() == text);
-    found.ok_or_else(|| "a profile is views, clk, fields or legacy-clk".to_owned())
+    found.ok_or_else(|| "a profile is views, diffused, clk, fields or legacy-clk".to_owned())
 }
 
 /// `encode --profile legacy-clk --schema clkhash.json --secret-file S IN.csv -o OUT.json`.
@@ -202,7 +202,8 @@ pub(crate) fn encode_extract(
         }
         writer.push(&batch.persons).map_err(|error| file_failure(error, &from.display().to_string()))?;
     }
-    let report = extract.report();
+    let mut report = extract.report();
+    report.judge(writer.tests());
     let header = writer.finish().map_err(|error| file_failure(error, &from.display().to_string()))?;
     Ok((header, report))
 }

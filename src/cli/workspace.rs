@@ -172,7 +172,7 @@ pub(crate) fn push(args: &PushArgs, terminal: Terminal) -> Outcome {
         if terminal.json {
             terminal.report(&found)?;
         }
-        terminal.note("nothing was sent: mend the extract, or its column mapping, and push again");
+        terminal.note("nothing was sent: mend what speaks against it, in the extract, its column mapping or the schema, and push again");
         return Ok(Exit::Findings);
     }
     let (header, batch) = read_encodings(&out)?;

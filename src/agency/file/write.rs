@@ -8,6 +8,7 @@ use super::sort::{merge, sorted_blocks, spill};
 use super::{FileError, shown, to_metadata};
 use crate::agency::encoder::Encoder;
 use crate::agency::record::Person;
+use crate::agency::selftest::{EncodingTests, SelfTest};
 use crate::wire::arrow::{arrow_schema, to_record_batch};
 use crate::wire::{ContentDigest, EncodingBatch, EncodingHeader, RecordRef, limits};
 use parquet::arrow::ArrowWriter;
@@ -37,6 +38,7 @@ pub struct EncodingWriter<'a> {
     pending: EncodingBatch,
     runs: Vec<File>,
     records: u64,
+    tests: SelfTest,
 }
 
 impl<'a> EncodingWriter<'a> {
@@ -57,6 +59,7 @@ impl<'a> EncodingWriter<'a> {
             pending: encoder.empty_batch(),
             runs: Vec::new(),
             records: 0,
+            tests: SelfTest::new(encoder.schema()),
         }
     }
 
@@ -76,11 +79,19 @@ impl<'a> EncodingWriter<'a> {
         if self.records > limits::DATASET_RECORDS_MAX {
             return Err(FileError::TooMany { path: shown(&self.path), found: self.records });
         }
-        self.pending.append(self.encoder.encode(persons));
+        let batch = self.encoder.encode(persons);
+        self.tests.add(persons, &batch);
+        self.pending.append(batch);
         if self.pending.len() * self.row_bytes > self.memory_bytes {
             self.spill_pending()?;
         }
         Ok(())
+    }
+
+    /// What the encodings so far say of themselves.
+    #[must_use]
+    pub fn tests(&self) -> EncodingTests {
+        self.tests.outcome()
     }
 
     fn spill_pending(&mut self) -> Result<(), FileError> {

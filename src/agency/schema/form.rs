@@ -123,8 +123,11 @@ pub struct ViewForm {
     pub name: ViewName,
     /// Slots of one record.
     pub slots: u8,
-    /// Bits of one slot.
+    /// Bits of one slot, before diffusion.
     pub bits: u32,
+    /// Keyed diffusion of the slot, for profile `diffused`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diffusion: Option<DiffusionForm>,
     /// What each slot is about.
     #[serde(default)]
     pub focus: FocusRule,
@@ -143,6 +146,16 @@ pub struct ViewForm {
     /// The segments in order.
     #[serde(rename = "segment")]
     pub segments: Vec<SegmentForm>,
+}
+
+/// Keyed diffusion: every bit that leaves is the XOR of `terms` secret bits of the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionForm {
+    /// Bits added up, t: odd, 3 to 15.
+    pub terms: u8,
+    /// Bits that leave, m: a multiple of 64, at most the slot's.
+    pub bits: u32,
 }
 
 /// What the slots of a view are about: which given and family name each one carries.

@@ -21,8 +21,9 @@ use std::sync::Arc;
 pub const NORMALISATION: u32 = 1;
 
 /// Name, profile and text of the schemas shipped with the program.
-const BUILTIN: [(&str, Profile, &str); 3] = [
+const BUILTIN: [(&str, Profile, &str); 4] = [
     ("uk-child-views", Profile::Views, include_str!("../../../config/schemas/uk-child-views.toml")),
+    ("uk-child-diffused", Profile::Diffused, include_str!("../../../config/schemas/uk-child-diffused.toml")),
     ("uk-child-clk", Profile::Clk, include_str!("../../../config/schemas/uk-child-clk.toml")),
     ("uk-child-fields", Profile::Fields, include_str!("../../../config/schemas/uk-child-fields.toml")),
 ];
@@ -100,8 +101,8 @@ impl Schema {
         Ok(Self { inner: Arc::new(Inner { form, layout: Arc::new(layout), fingerprint }) })
     }
 
-    /// A schema shipped with the program, by name: `uk-child-views`, `uk-child-clk`, `uk-child-fields`;
-    /// `uk-child` is `uk-child-clk`.
+    /// A schema shipped with the program, by name: `uk-child-views`, `uk-child-diffused`, `uk-child-clk`,
+    /// `uk-child-fields`; `uk-child` is `uk-child-clk`.
     ///
     /// # Errors
     /// [`SchemaError::Unknown`] lists the names.
@@ -119,7 +120,7 @@ impl Schema {
     /// The shipped schema for a profile.
     ///
     /// # Errors
-    /// [`SchemaError::Unknown`] where there is none (`diffused`, `legacy-clk`).
+    /// [`SchemaError::Unknown`] where there is none (`legacy-clk`).
     pub fn builtin_for(profile: Profile) -> Result<Self, SchemaError> {
         Self::builtin(&format!("uk-child-{profile}"))
     }

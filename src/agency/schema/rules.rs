@@ -2,7 +2,7 @@
 
 use super::form::{AttributeForm, FocusRule, SaltPart, SchemaForm, Source, TokenRule, ViewForm};
 use super::{NORMALISATION, SchemaError};
-use crate::wire::{Layout, Profile, Segment, TagBits, View};
+use crate::wire::{Layout, Profile, Segment, TagBits, View, limits};
 use std::collections::BTreeSet;
 
 /// Most attributes of a schema.
@@ -113,6 +113,7 @@ fn check_view(form: &SchemaForm, view: &ViewForm) -> Result<(), SchemaError> {
     if view.tagged && (view.salt.is_empty() || form.population.and_then(tag_bits).is_none()) {
         return Err(rule(place(), "a tag needs a salt and a declared population of at least 20"));
     }
+    check_diffusion(form.profile, view)?;
     for segment in &view.segments {
         let place = || format!("view '{}', segment '{}'", view.name, segment.name);
         if segment.budgets.is_empty() {
@@ -130,6 +131,43 @@ fn check_view(form: &SchemaForm, view: &ViewForm) -> Result<(), SchemaError> {
     Ok(())
 }
 
+fn check_diffusion(profile: Profile, view: &ViewForm) -> Result<(), SchemaError> {
+    let rule = |text: String| Err(rule(format!("view '{}'", view.name), text));
+    let Some(diffusion) = view.diffusion else {
+        return match profile {
+            Profile::Diffused => rule("profile diffused needs diffusion = { terms, bits }".to_owned()),
+            _ => Ok(()),
+        };
+    };
+    if profile != Profile::Diffused {
+        return rule("diffusion belongs to profile diffused".to_owned());
+    }
+    if !(3..=15).contains(&diffusion.terms) || diffusion.terms % 2 == 0 {
+        return rule("terms of the diffusion must be odd, 3 to 15".to_owned());
+    }
+    if diffusion.bits > view.bits {
+        // See agency::diffuse: the span of the encodings gives such a map away.
+        return rule(format!(
+            "a diffusion to more bits ({}) than the slot has ({}) can be undone by linear algebra without the \
+             key; give the slot as many bits, and budgets in proportion",
+            diffusion.bits, view.bits
+        ));
+    }
+    if view.segments.len() != 1 {
+        return rule("diffusion mixes all bits, so the slot has one segment".to_owned());
+    }
+    if !view.bits.is_multiple_of(64)
+        || view.bits > limits::FILTER_BITS_MAX
+        || view.segments[0].bits != view.bits
+    {
+        return rule(format!(
+            "the segment must cover the slot, a multiple of 64 up to {} bits",
+            limits::FILTER_BITS_MAX
+        ));
+    }
+    Ok(())
+}
+
 fn lay_out(form: &SchemaForm, view: &ViewForm) -> Result<View, SchemaError> {
     let mut segments = Vec::with_capacity(view.segments.len());
     let mut start = 0u32;
@@ -139,8 +177,17 @@ fn lay_out(form: &SchemaForm, view: &ViewForm) -> Result<View, SchemaError> {
             .checked_add(segment.bits)
             .ok_or_else(|| rule(format!("view '{}'", view.name), "segments are too long"))?;
     }
+    if let (Some(diffusion), [segment]) = (view.diffusion, segments.as_mut_slice()) {
+        segment.bits = diffusion.bits;
+    }
     let tag = if view.tagged { form.population.and_then(tag_bits) } else { None };
-    Ok(View { name: view.name.clone(), slots: view.slots, bits: view.bits, segments, tag })
+    Ok(View {
+        name: view.name.clone(),
+        slots: view.slots,
+        bits: view.diffusion.map_or(view.bits, |diffusion| diffusion.bits),
+        segments,
+        tag,
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +215,18 @@ mod tests {
         says(edited(|f| f.views[0].slots = 3), "one slot");
         says(edited(|f| f.views[0].rare = true), "pair-skeleton");
         says(edited(|f| f.views[0].tagged = true), "population");
+        let diffused = |edit: fn(&mut SchemaForm)| {
+            let mut form = Schema::builtin("uk-child-diffused").unwrap().form().clone();
+            edit(&mut form);
+            Schema::from_form(form)
+        };
+        says(diffused(|f| f.views[0].diffusion = None), "needs diffusion");
+        says(diffused(|f| f.profile = Profile::Clk), "belongs to profile diffused");
+        says(diffused(|f| f.views[0].diffusion.as_mut().unwrap().terms = 4), "must be odd");
+        says(diffused(|f| f.views[0].diffusion.as_mut().unwrap().bits = 8192), "linear algebra");
+        says(diffused(|f| f.views[0].segments[0].bits = 4000), "must cover the slot");
+        let doubled = diffused(|f| f.views[0].segments = vec![f.views[0].segments[0].clone(); 2]);
+        says(doubled, "one segment");
         let unknown = "nobody".parse().unwrap();
         says(
             edited(|f| {

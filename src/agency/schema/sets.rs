@@ -143,6 +143,7 @@ fn view(entry: &Entry) -> Result<ViewForm, SchemaError> {
         name: name.parse().map_err(refused)?,
         slots: *slots,
         bits: 512,
+        diffusion: None,
         focus: *focus,
         salt: salt.to_vec(),
         missing_salt: MissingSalt::Drop,

@@ -1,0 +1,7 @@
+//! Fuzzes `targets::mapping`.
+#![no_main]
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "each binary runs one of the targets")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::mapping(data));

@@ -194,11 +194,8 @@ fn encoding_twice_is_byte_identical_and_noise_follows_the_record_alone() {
         for row in 0..turned.len() {
             let same = persons.len() - 1 - (row + 100);
             assert_eq!(turned.refs[row], all.refs[same], "{name}");
-            let slots = 0..schema.layout().slots().count();
-            assert!(
-                slots.into_iter().all(|slot| turned.filter(slot, row) == all.filter(slot, same)),
-                "{name}"
-            );
+            let mut slots = 0..schema.layout().slots().count();
+            assert!(slots.all(|slot| turned.filter(slot, row) == all.filter(slot, same)), "{name}");
         }
     }
 }

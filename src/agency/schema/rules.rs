@@ -142,7 +142,7 @@ fn check_diffusion(profile: Profile, view: &ViewForm) -> Result<(), SchemaError>
     if profile != Profile::Diffused {
         return rule("diffusion belongs to profile diffused".to_owned());
     }
-    if !(3..=15).contains(&diffusion.terms) || diffusion.terms % 2 == 0 {
+    if !(3..=15).contains(&diffusion.terms) || diffusion.terms.is_multiple_of(2) {
         return rule("terms of the diffusion must be odd, 3 to 15".to_owned());
     }
     if diffusion.bits > view.bits {

@@ -60,6 +60,8 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{chunk}", "0")
         .replace("{table}", "overlap")
         .replace("{size}", "0")
+        .replace("{entry}", "0")
+        .replace("{approval}", "ap-0")
         .replace("{reference}", "LK-0000-0000-0001-01")
         .replace("{record}", "00000000000000000000000000000000")
         .replace("{unshield}", "unshield-0")
@@ -134,6 +136,7 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
     let centre = Centre::start();
     let key = centre.project("p", &["council"]).remove(0);
     let operator = centre.operator.clone();
+    let door = centre.key("p", "council", &["front_door"]);
     let routes = [
         ("POST", "/v1/keys", &operator),
         ("PUT", "/v1/agencies/council", &operator),
@@ -154,6 +157,11 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
         ("POST", "/v1/projects/p/apart", &key),
         ("POST", "/v1/projects/p/lookup-batches", &key),
         ("POST", "/v1/projects/p/decoys", &key),
+        ("POST", "/v1/projects/p/front-door", &door),
+        ("POST", "/v1/projects/p/second-looks/0", &key),
+        ("PUT", "/v1/projects/p/agreement", &operator),
+        ("POST", "/v1/projects/p/approvals", &key),
+        ("POST", "/v1/projects/p/approvals/ap-0/approve", &key),
         ("POST", "/v1/projects/p/ledger/checkpoint/0/cosignatures", &key),
     ];
     for (method, path, key) in routes {

@@ -5,6 +5,7 @@
 use super::exit::{Exit, OrExit, Outcome};
 use super::serve::store_failure;
 use super::term::Terminal;
+use crate::service::agreements::only_in_a_trial;
 use crate::service::server::check_new_key;
 use crate::store::{NewEvent, SledStore, Vault, system_clock};
 use crate::wire::messages::{
@@ -160,6 +161,7 @@ fn run(vault: &Vault, command: &Command) -> anyhow::Result<(String, Value)> {
     match command {
         Command::OpenProject(open) => open_project(vault, open),
         Command::BeginEpoch { project, epoch, key_check } => {
+            only_in_a_trial(vault, project)?;
             let begun = vault.begin_epoch(project, *epoch, *key_check, event("epoch_begun"))?;
             begun.context("there is no such project, or its epoch is not earlier")?;
             let json = json!({"project": project, "epoch": epoch});
@@ -179,6 +181,7 @@ fn run(vault: &Vault, command: &Command) -> anyhow::Result<(String, Value)> {
             let parties = vault.parties(project)?.len();
             let more = vault.is_party(project, agency)? || parties < limits::AGENCIES_MAX;
             anyhow::ensure!(more, "a project has at most {} parties", limits::AGENCIES_MAX);
+            only_in_a_trial(vault, project)?;
             vault.add_party(project, agency, event("party_joined"))?;
             let json = json!({"project": project, "agency": agency});
             Ok((format!("{agency} is a party of {project}"), json))

@@ -27,6 +27,19 @@ pub fn approved(vault: &Vault, project: &ProjectId) -> Result<Option<Agreement>,
     value.map(read).transpose().map_err(|_| StoreError::Unreadable { entry: "agreement" })
 }
 
+/// Refuses what one person alone may not do once a project has an agreement: another party, another epoch.
+///
+/// # Errors
+/// [`ApiError::Rule`], or the store's.
+pub fn only_in_a_trial(vault: &Vault, project: &ProjectId) -> Result<(), ApiError> {
+    match approved(vault, project)? {
+        None => Ok(()),
+        Some(_) => {
+            Err(ApiError::Rule("this project has an agreement: two people must decide this, propose it"))
+        }
+    }
+}
+
 /// What holds in `project`: the approved revision, or the trial among its parties.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub enum AlertKind {
     Decoy,
     /// Somebody used break-glass.
     BreakGlass,
+    /// The second person found a front-door question improper.
+    ImproperQuestion,
 }
 
 impl AlertKind {
@@ -31,6 +33,7 @@ impl AlertKind {
             Self::ManyMisses => "many-misses",
             Self::Decoy => "decoy",
             Self::BreakGlass => "break-glass",
+            Self::ImproperQuestion => "improper-question",
         }
     }
 }
@@ -60,8 +63,21 @@ pub struct Alert {
 /// # Errors
 /// [`BudgetError::Store`], [`BudgetError::Damaged`].
 pub fn raise(store: &dyn Store, kind: &AlertKind, asking: &Asking<'_>) -> Result<(), BudgetError> {
-    let (project, agency) = (asking.allowed.project(), asking.allowed.asker());
-    let (day, actor) = (Day::of(asking.at), asking.actor);
+    raise_for(store, kind, asking.allowed.project(), (asking.allowed.asker(), asking.actor), asking.at)
+}
+
+/// [`raise`] for what is no look-up: by whom, and when.
+///
+/// # Errors
+/// As [`raise`].
+pub fn raise_for(
+    store: &dyn Store,
+    kind: &AlertKind,
+    project: &ProjectId,
+    (agency, actor): (&AgencyId, &Actor),
+    at: UtcTime,
+) -> Result<(), BudgetError> {
+    let day = Day::of(at);
     let key = format!("alert/{day}/{project}/{}/{agency}/{}", kind.name(), actor.as_str());
     retry(store, |batch| {
         let old = store.value(key.as_bytes())?;
@@ -72,13 +88,13 @@ pub fn raise(store: &dyn Store, kind: &AlertKind, asking: &Asking<'_>) -> Result
                 project: project.clone(),
                 agency: agency.clone(),
                 actor: actor.clone(),
-                first: asking.at,
-                last: asking.at,
+                first: at,
+                last: at,
                 count: 0,
             },
         };
         alert.count += 1;
-        alert.last = alert.last.max(asking.at);
+        alert.last = alert.last.max(at);
         let bytes = serde_json::to_vec(&alert).map_err(|_| BudgetError::Damaged)?;
         batch.expect(key.as_str(), old).put(key.as_str(), bytes);
         Ok(())

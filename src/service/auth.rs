@@ -65,6 +65,8 @@ permissions! {
     Witness: Approver;
     /// Marks its own agency's decoys, and looks a second time at its front door's questions.
     Supervise: Approver;
+    /// Proposes, approves and carries out what two people decide.
+    Decide: Approver, Operator;
     /// Reads alerts.
     ReadAlerts: Auditor, Operator;
     /// Has its own agency's records erased.

@@ -59,6 +59,9 @@ pub enum ApiError {
     /// The agreement does not allow it.
     #[error("{0}")]
     Refused(Refusal),
+    /// Two people have not decided it.
+    #[error("{0}")]
+    Undecided(ApprovalError),
     /// A budget is used up.
     #[error("{0}")]
     BudgetSpent(String),
@@ -159,6 +162,7 @@ impl ApiError {
             Self::KeyReused => (422, "idempotency-key-reused", "The idempotency key was used before"),
             Self::UserMissing => (422, "user-missing", "The acting user is needed"),
             Self::Refused(refusal) => (refusal.status(), refusal.code(), "The agreement does not allow it"),
+            Self::Undecided(_) => (409, "undecided", "Two people have not decided it"),
             Self::BudgetSpent(_) => (429, "budget-spent", "The budget is used up"),
             Self::AgreementEnded => (403, "agreement-ended", "The agreement has ended"),
             Self::TooManyRuns => (429, "too-many-runs", "Too many runs wait"),

@@ -284,7 +284,7 @@ fn ephemeral(
     }
 }
 
-fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput>, StoreError> {
+pub(super) fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput>, StoreError> {
     let mut inputs = Vec::new();
     for party in vault.parties(&project.id)? {
         let current = vault.current(&project.id, project.epoch, &party.id)?;

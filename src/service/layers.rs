@@ -87,6 +87,7 @@ mod tests {
         let centre = web::Data::new(Centre {
             jobs: Jobs::new(Arc::clone(&vault), 1).unwrap(),
             ledgers: crate::service::ledgers::Ledgers::open(vault.shared_store(), &secrets, None).unwrap(),
+            front_doors: crate::service::front_door::FrontDoors::default(),
             vault,
             metrics: Metrics::default(),
             sessions: Sessions::new(false),

@@ -44,6 +44,8 @@ pub(super) struct Asked<'g> {
     case: Option<ContentDigest>,
     /// Leaf of the question's entry.
     question: ContentDigest,
+    /// Its position in the ledger.
+    pub(super) index: u64,
 }
 
 /// What one record's look-up found, as far as the agreement lets the asker know.
@@ -130,6 +132,7 @@ pub(super) fn ask<'g, P: Permission>(
         count,
         case,
         question: request,
+        index: 0,
     };
     let entry = asked.said("lookup", request, if repeated { "repeated" } else { "asked" }).entry(at)?;
     let charge = |batch: &mut Batch| -> Result<(), BudgetError> {
@@ -141,7 +144,7 @@ pub(super) fn ask<'g, P: Permission>(
         Ok(())
     };
     match centre.ledgers.log(&project.id)?.record(&entry, charge) {
-        Ok(_) => {}
+        Ok(index) => asked.index = index,
         Err(BudgetError::Spent { scope, limit }) => {
             alerts::raise(vault.store(), &AlertKind::BudgetSpent(scope), &asked.asking())?;
             return Err(BudgetError::Spent { scope, limit }.into());

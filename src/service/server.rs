@@ -1,6 +1,7 @@
 //! Starting and stopping the service. No global state: several can run in one process.
 
 use super::error::ApiError;
+use super::front_door::FrontDoors;
 use super::jobs::Jobs;
 use super::ledgers::Ledgers;
 use super::metrics::Metrics;
@@ -146,6 +147,7 @@ pub fn start_with(
     let ledgers = Ledgers::open(vault.shared_store(), &secrets, config.ledger_heads.as_deref())?;
     let centre = web::Data::new(Centre {
         ledgers,
+        front_doors: FrontDoors::default(),
         vault,
         jobs,
         metrics: Metrics::default(),

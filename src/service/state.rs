@@ -1,6 +1,7 @@
 //! What every request can reach.
 
 use super::console::Sessions;
+use super::front_door::FrontDoors;
 use super::jobs::Jobs;
 use super::ledgers::Ledgers;
 use super::metrics::Metrics;
@@ -18,6 +19,7 @@ pub(super) struct Centre {
     pub(super) secrets: Secrets,
     pub(super) ledgers: Ledgers,
     pub(super) body_seconds_max: u16,
+    pub(super) front_doors: FrontDoors,
 }
 
 /// The state as handlers receive it.

@@ -110,6 +110,47 @@ impl Vault {
         })
     }
 
+    /// Adds to `batch` what begins a later epoch. False: it is not later.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stage_epoch(
+        &self,
+        batch: &mut Batch,
+        id: &ProjectId,
+        epoch: Epoch,
+        key_check: Option<KeyCheckValue>,
+    ) -> Result<bool, StoreError> {
+        let name = names::project(id);
+        let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(false) };
+        let mut record: ProjectRecord = decode("project", &bytes)?;
+        if epoch <= record.epoch {
+            return Ok(false);
+        }
+        // What the announced epoch's first upload pinned holds on.
+        let announced = record.next.take().filter(|next| next.epoch == epoch);
+        record.epoch = epoch;
+        record.key_check = key_check.or(announced.and_then(|next| next.key_check));
+        batch.expect(name.as_str(), Some(bytes)).put(name, encode("project", &record)?);
+        Ok(true)
+    }
+
+    /// Adds to `batch` what makes an agency a party of a project.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stage_party(
+        &self,
+        batch: &mut Batch,
+        project: &ProjectId,
+        agency: &AgencyId,
+    ) -> Result<(), StoreError> {
+        if !self.is_party(project, agency)? {
+            batch.put(names::party(project, agency), encode("party", &self.now())?);
+        }
+        Ok(())
+    }
+
     /// Changes a project and says so in an event, unless `change` returns false.
     pub(super) fn change_project(
         &self,

@@ -280,7 +280,10 @@ impl Vault {
     }
 
     /// A new id: a prefix, the time and chance, so that ids sort by time.
-    pub(super) fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
+    ///
+    /// # Errors
+    /// When the operating system has no random bytes.
+    pub fn new_id(&self, prefix: &str) -> Result<String, StoreError> {
         let mut chance = [0u8; 6];
         random(&mut chance)?;
         let chance = chance.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));

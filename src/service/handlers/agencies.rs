@@ -2,6 +2,7 @@
 
 use super::Answered;
 use super::projects::agency_id;
+use crate::service::agreements;
 use crate::service::answers::party_messages;
 use crate::service::auth::{Operate, ReadProject, authenticate, centre, project};
 use crate::service::body::{answer, blocking, json, page};
@@ -79,6 +80,9 @@ pub(in crate::service) async fn join(
         vault.agency(&id)?.ok_or(ApiError::NotFound)?;
         if vault.parties(&project.id)?.len() >= limits::AGENCIES_MAX && !vault.is_party(&project.id, &id)? {
             return Err(ApiError::Rule("a project has at most 64 parties"));
+        }
+        if !vault.is_party(&project.id, &id)? {
+            agreements::only_in_a_trial(vault, &project.id)?;
         }
         vault.add_party(&project.id, &id, grant.actor().event("party_joined"))?;
         party_messages(vault, project)

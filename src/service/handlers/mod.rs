@@ -3,8 +3,10 @@
 
 pub(super) mod agencies;
 pub(super) mod alerts;
+pub(super) mod approvals;
 pub(super) mod datasets;
 pub(super) mod events;
+pub(super) mod front_door;
 pub(super) mod health;
 pub(super) mod keys;
 pub(super) mod ledger;

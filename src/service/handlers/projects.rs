@@ -1,6 +1,7 @@
 //! Projects: opened by the operator, read by their parties.
 
 use super::Answered;
+use crate::service::agreements;
 use crate::service::auth::{Actor, Operate, ReadProject, authenticate, centre, project};
 use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
@@ -85,6 +86,7 @@ pub(in crate::service) async fn begin_epoch(
             let event = grant.actor().event("epoch_announced");
             return Ok(vault.announce_epoch(id, put.epoch, put.key_check, event)?);
         }
+        agreements::only_in_a_trial(vault, id)?;
         let event = grant.actor().event("epoch_begun");
         let changed = vault.begin_epoch(id, put.epoch, put.key_check, event)?;
         if changed.is_some() {

@@ -7,6 +7,7 @@
 mod admin;
 mod answers;
 mod datasets;
+mod front_door;
 mod reviews;
 mod rights;
 mod shields;
@@ -41,6 +42,10 @@ pub use shields::{
     UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose,
 };
 pub use why::Why;
+
+pub use front_door::{
+    EncodingHex, EncodingHexError, FrontDoorAnswer, FrontDoorMatch, FrontDoorRequest, ReasonCode,
+};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -169,10 +169,10 @@ pub(super) fn describe_estimate(
 
 /// The link worth a look when none is named: the wrong one with the highest score, matches first; without a
 /// wrong one the match with the lowest score.
-pub(super) fn telling_pair<'l>(
-    links: &'l [LinkRow],
+pub(super) fn telling_pair(
+    links: &[LinkRow],
     right: impl Fn(&LinkRow) -> bool,
-) -> Option<(&'l LinkRow, String)> {
+) -> Option<(&LinkRow, String)> {
     let between = || links.iter().filter(|link| link.band > Band::None && link.agency_a != link.agency_b);
     let wrong = between().filter(|link| !right(link)).max_by_key(|link| (link.band, link.score));
     if let Some(wrong) = wrong {

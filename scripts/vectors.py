@@ -164,6 +164,8 @@ def name_lists(person, forms):
             names.append(name)
 
     for at, parts in enumerate(person.get("given", [])):
+        if at > 0 and len(parts) == 1 and len(parts[0]) == 1:
+            continue  # the initial of a middle name is no name to find a child by
         whole = "".join(parts)
         add(given, forms.get(whole, whole), 0)
         if at == 0 and len(parts) > 1:
@@ -242,7 +244,7 @@ def rarity():
     def expected(g, f):
         return sum(share * rate("g", g, o) * rate("f", f, o) for o, share in shares_.items())
 
-    return lambda a, b: not {a, b} & denied and (expected(a, b) + expected(b, a)) * 60_000 <= 10**15
+    return lambda a, b, one_in: not {a, b} & denied and (expected(a, b) + expected(b, a)) * one_in <= 10**15
 
 
 DENIED = """singh kaur begum bibi khatun akhtar ali khan ahmed hussain mohammed miah islam uddin shah malik iqbal mahmood
@@ -336,7 +338,8 @@ def salted_slot(view, keys, person, focus, attributes, rare):
         data = b""
         for part in view["salt"]:
             values = salt_values(part, person, focus)
-            if values and part == "pair-skeleton" and view.get("rare") and not rare(*values):
+            one_in = view.get("rare_one_in", 60_000)
+            if values and part == "pair-skeleton" and view.get("rare") and not rare(*values, one_in):
                 values = None
             if values is None and view.get("missing_salt", "drop") == "drop":
                 return None
@@ -361,7 +364,7 @@ PERSONS = [
     {"id": "A1", "given": [["oliver"]], "family": [["smith"]], "date": [2014, 3, 7], "sex": "m", "postcode": "L138BB"},
     {"id": "A2", "given": [["katie"], ["jane"]], "family": [["smith", "jones"]], "date": [2011, 12, 1], "sex": "f",
      "address": "12 mill lane"},
-    {"id": "A3", "given": [["mohammed"]], "family": [["khan"], ["al", "hashimi"]], "date": [2009, 2, 28],
+    {"id": "A3", "given": [["mohammed"], ["a"]], "family": [["khan"], ["al", "hashimi"]], "date": [2009, 2, 28],
      "postcode": "B12AA"},
     {"id": "A4", "given": [["peregrine"]], "family": [["featherstonehaugh"]], "postcode": "EC1A1BB", "sex": "m"},
     {"id": "A5", "given": [["anna", "maria"]], "family": [["de", "la", "cruz"]], "date": [2018, 9, 19], "nhs": "9434765919"},

@@ -40,8 +40,8 @@ const DENIED: [&str; 32] = [
 ];
 /// Parts per million of a skeleton of 1, 2, 3 or 4 letters that the table does not have.
 const FLOOR_PPM: [u64; SKELETON_LETTERS] = [5_000, 2_500, 800, 200];
-/// A pair is rare when fewer than one child in this many is expected to have it.
-const RARE_ONE_IN: u64 = 60_000;
+/// A pair is rare when at most one child in this many is expected to have it, unless a schema says otherwise.
+pub const RARE_ONE_IN: u64 = 60_000;
 
 impl Rarity {
     fn shared() -> &'static Self {
@@ -100,17 +100,17 @@ impl Rarity {
     }
 }
 
-/// Whether a pair of skeletons, in either order, is expected of at most one child in 60,000 by a public
+/// Whether a pair of skeletons, in either order, is expected of at most one child in `one_in` by a public
 /// list that knows name origins: names go together within an origin, so a product of plain frequencies
 /// would call common pairs rare.
 #[must_use]
-pub fn is_rare_pair(one: &[u8], other: &[u8]) -> bool {
+pub fn is_rare_pair(one: &[u8], other: &[u8], one_in: u64) -> bool {
     let table = Rarity::shared();
     if table.denied.iter().any(|denied| denied == one || denied == other) {
         return false;
     }
     let expected = table.expected(one, other) + table.expected(other, one);
-    expected * RARE_ONE_IN <= 1_000_000_000_000_000
+    u128::from(expected) * u128::from(one_in) <= 1_000_000_000_000_000
 }
 
 /// Letters of a skeleton.
@@ -221,8 +221,10 @@ mod tests {
             let (mut one, mut two) = (Vec::new(), Vec::new());
             skeleton(given.as_bytes(), &mut one);
             skeleton(family.as_bytes(), &mut two);
-            assert_eq!(is_rare_pair(&one, &two), is_rare_pair(&two, &one));
-            is_rare_pair(&one, &two)
+            let rare = is_rare_pair(&one, &two, RARE_ONE_IN);
+            assert_eq!(rare, is_rare_pair(&two, &one, RARE_ONE_IN));
+            assert!(!rare || is_rare_pair(&one, &two, RARE_ONE_IN / 2), "what is rarer stays rare");
+            rare
         };
         assert!(!rare("oliver", "smith"));
         assert!(!rare("muhammad", "khan"));

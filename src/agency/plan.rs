@@ -2,6 +2,7 @@
 
 use super::diffuse::Diffusion;
 use super::key::EpochKey;
+use super::names::RARE_ONE_IN;
 use super::schema::Schema;
 use super::schema::form::{
     AttributeForm, ExactSource, FocusRule, MissingSalt, SaltPart, SegmentForm, Source, TokenRule, ViewForm,
@@ -78,7 +79,8 @@ pub(super) struct ViewPlan {
     pub(super) focus: FocusRule,
     pub(super) salt: Vec<SaltPart>,
     pub(super) missing_salt: MissingSalt,
-    pub(super) rare: bool,
+    /// One child in so many may have a pair of names that fills the view; none: any pair does.
+    pub(super) rare: Option<u64>,
     pub(super) tag: Option<TagBits>,
     pub(super) segments: Vec<SegmentPlan>,
     /// Flips a slot.
@@ -120,7 +122,7 @@ impl Plan {
             focus: view.focus,
             salt: view.salt.clone(),
             missing_salt: view.missing_salt,
-            rare: view.rare,
+            rare: view.rare.then(|| view.rare_one_in.unwrap_or(RARE_ONE_IN)),
             tag: laid.tag,
             segments: segments(view, index),
             flips: (laid.bits as usize * form.flips_per_mille as usize + 500) / 1000,

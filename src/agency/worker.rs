@@ -129,6 +129,11 @@ impl Worker {
         self.given.clear();
         self.family.clear();
         for (at, name) in person.given.iter().enumerate() {
+            // The initial of a middle name is shared by too many, and by brothers and sisters: no name to find
+            // a child by.
+            if at > 0 && name.parts.len() == 1 && name.parts[0].len() == 1 {
+                continue;
+            }
             push_new(&mut self.given, &name.parts, 0, plan.nicknames);
             if at == 0 && name.parts.len() > 1 {
                 // `Mary Jane` stands as `Mary` elsewhere.
@@ -256,7 +261,13 @@ impl Worker {
         Some(Salt { bytes, len: 16, tag: u32::from_le_bytes(tag) })
     }
 
-    fn push_salt_part(&mut self, part: SaltPart, focus: Focus, person: &Person, rare: bool) -> Option<()> {
+    fn push_salt_part(
+        &mut self,
+        part: SaltPart,
+        focus: Focus,
+        person: &Person,
+        rare: Option<u64>,
+    ) -> Option<()> {
         let date = person.date_of_birth;
         let given = focus.given.map(|at| self.given.at(at));
         let family = focus.family.map(|at| self.family.at(at));
@@ -289,7 +300,8 @@ impl Worker {
             SaltPart::PairSkeleton => {
                 skeleton(given?, one);
                 skeleton(family?, two);
-                if one.is_empty() || two.is_empty() || rare && !is_rare_pair(one, two) {
+                let common = rare.is_some_and(|one_in| !is_rare_pair(one, two, one_in));
+                if one.is_empty() || two.is_empty() || common {
                     return None;
                 }
                 push_value(out, one.as_slice().min(two));

@@ -124,6 +124,8 @@ pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     let decision = decision(&sides.headers[0], args.threshold)?;
     let mut options = LinkOptions { deduplicate: args.deduplicate, ..LinkOptions::default() };
     options.join.level = kernel()?;
+    // A threshold asks for pairs of that similarity and nothing else.
+    options.thirds = args.threshold.is_none();
     terminal.note(format!("kernel: {}", options.join.level));
     let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
     write_atomic(&args.out, |out| write_links(out, &sides, &run))?;

@@ -31,7 +31,16 @@ pub struct Judge {
 #[derive(Debug, Clone)]
 enum Kind {
     Dice(DiceModel),
-    Evidence { model: EvidenceModel, reader: Reader, date: Option<DatePlan>, twins: Option<TwinPlan> },
+    Evidence { model: EvidenceModel, reader: Reader, guards: Plans },
+}
+
+/// The guards of a model, attribute names resolved.
+#[derive(Debug, Clone)]
+struct Plans {
+    date: Option<DatePlan>,
+    twins: Option<TwinPlan>,
+    /// The attribute whose presence bit is the date's: defaults make its agreement worthless.
+    defaulted: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,10 +84,14 @@ impl Judge {
                 let weight = |name: &AttributeName| model.exact.iter().find(|exact| exact.attribute == *name);
                 let weights = layout.exact().iter().map(|name| weight(name).map_or(0, |exact| exact.agree));
                 let reader = Reader::new(model, layout)?;
-                let (date, twins) = (DatePlan::of(model), TwinPlan::of(model));
+                let guards = Plans {
+                    date: DatePlan::of(model),
+                    twins: TwinPlan::of(model),
+                    defaulted: defaulted(model),
+                };
                 Ok(Self {
                     exact_weights: weights.collect(),
-                    kind: Kind::Evidence { model: model.clone(), reader, date, twins },
+                    kind: Kind::Evidence { model: model.clone(), reader, guards },
                 })
             }
         }
@@ -155,10 +168,9 @@ impl Judge {
         let exact = self.exact(left, a, right, b);
         let verdict = match &self.kind {
             Kind::Dice(model) => judge_dice(model, exact, left, a, right, b),
-            Kind::Evidence { model, reader, date, twins } => {
+            Kind::Evidence { model, reader, guards } => {
                 let evidence = reader.read(left, a, right, b);
                 let flags = Flags::of(left, a, right, b);
-                let guards = (date.as_ref(), twins.as_ref());
                 judge_evidence(model, guards, evidence, exact, flags)
             }
         };
@@ -235,7 +247,7 @@ fn judge_dice(
 /// Weighs evidence and applies the guards that look at one pair only.
 fn judge_evidence(
     model: &EvidenceModel,
-    (date, twins): (Option<&DatePlan>, Option<&TwinPlan>),
+    guards: &Plans,
     evidence: Option<Evidence>,
     exact: ExactEvidence,
     flags: Flags,
@@ -261,16 +273,19 @@ fn judge_evidence(
     if compared.swapped {
         reasons.insert(Reason::NamesSwapped);
     }
-    if let Some(plan) = date.filter(|plan| evidence.is_some() && !plan.met(&compared)) {
+    if let Some(plan) = guards.date.as_ref().filter(|plan| evidence.is_some() && !plan.met(&compared)) {
         lower(&mut band, &mut reasons, plan.lower_to, Reason::DateUncertain);
     }
-    if let Some(plan) = twins.filter(|_| evidence.is_some()) {
+    if let Some(plan) = guards.twins.as_ref().filter(|_| evidence.is_some()) {
         plan.apply(&compared, &mut band, &mut reasons);
     }
     if model.guards.placeholder_names && flags.placeholder {
         lower(&mut band, &mut reasons, Band::Review, Reason::PlaceholderName);
     }
-    if model.guards.default_dates && flags.default_dates {
+    // Two defaults agree by habit: a match must stand without them.
+    let by_date = guards.defaulted.map(|date| weight_of(model, &compared, date).max(0));
+    let stands = by_date.is_some_and(|by_date| centibits - by_date >= model.match_at);
+    if model.guards.default_dates && flags.default_dates && !stands {
         lower(&mut band, &mut reasons, Band::Review, Reason::DefaultDates);
     }
     Some(Verdict { score: Score::Evidence { centibits }, band, reasons })
@@ -279,10 +294,19 @@ fn judge_evidence(
 /// The weights of all attributes that could be compared, added, in hundredths of a bit.
 #[must_use]
 pub fn weigh(model: &EvidenceModel, evidence: &Evidence) -> i32 {
-    let attributes = model.attributes.iter().zip(&evidence.similarities);
-    attributes
-        .filter_map(|(attribute, similarity)| Some(attribute.weights[attribute.level((*similarity)?)]))
-        .sum()
+    (0..model.attributes.len()).map(|at| weight_of(model, evidence, at)).sum()
+}
+
+/// The weight of one attribute, by its position in the model; 0 where it could not be compared.
+fn weight_of(model: &EvidenceModel, evidence: &Evidence, at: usize) -> i32 {
+    let attribute = &model.attributes[at];
+    evidence.similarities[at].map_or(0, |similarity| attribute.weights[attribute.level(similarity)])
+}
+
+/// Position of the attribute whose presence bit is the date's.
+fn defaulted(model: &EvidenceModel) -> Option<usize> {
+    let is_date = |bit: u8| 1u32.checked_shl(u32::from(bit)) == Some(presence::DATE);
+    model.attributes.iter().position(|attribute| attribute.presence_bit.is_some_and(is_date))
 }
 
 fn note_exact(exact: ExactEvidence, band: &mut Band, reasons: &mut Reasons) {
@@ -333,11 +357,15 @@ impl TwinPlan {
         })
     }
 
-    /// A given name that differs, or that could not be compared at all, leaves twins apart only by a
-    /// person's judgement.
+    /// A given name that differs leaves twins apart only by a person's judgement. One that is missing does so
+    /// unless all of the rest is there and agrees: then few are twins, and where both twins are known the
+    /// runner-up tells.
     fn apply(&self, evidence: &Evidence, band: &mut Band, reasons: &mut Reasons) {
         let agrees = |(attribute, at): &(usize, Similarity)| {
             evidence.similarities[*attribute].is_none_or(|similarity| similarity >= *at)
+        };
+        let present = |(attribute, at): &(usize, Similarity)| {
+            evidence.similarities[*attribute].is_some_and(|similarity| similarity >= *at)
         };
         match evidence.similarities[self.attribute] {
             Some(given) if given >= self.below => {}
@@ -345,6 +373,7 @@ impl TwinPlan {
                 lower(band, reasons, Band::Review, Reason::PossibleTwins);
             }
             Some(_) => {}
+            None if !self.rest.is_empty() && self.rest.iter().all(present) => {}
             None => lower(band, reasons, Band::Review, Reason::PlaceholderName),
         }
     }

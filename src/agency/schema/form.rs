@@ -140,6 +140,10 @@ pub struct ViewForm {
     /// Only for pairs of names that are rare by the built-in list.
     #[serde(default)]
     pub rare: bool,
+    /// With `rare`: a pair counts as rare when at most one child in this many is expected to have it; 60,000
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rare_one_in: Option<u64>,
     /// Whether slots carry a tag (of a length that follows from the population).
     #[serde(default)]
     pub tagged: bool,

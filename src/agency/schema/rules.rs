@@ -98,6 +98,9 @@ fn fits(attribute: &AttributeForm) -> bool {
     }
 }
 
+/// What `rare_one_in` may be.
+const RARE_ONE_IN_RANGE: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000;
+
 fn check_view(form: &SchemaForm, view: &ViewForm) -> Result<(), SchemaError> {
     let place = || format!("view '{}'", view.name);
     if view.focus == FocusRule::Record && view.slots != 1 {
@@ -109,6 +112,9 @@ fn check_view(form: &SchemaForm, view: &ViewForm) -> Result<(), SchemaError> {
     }
     if view.rare && !view.salt.contains(&SaltPart::PairSkeleton) {
         return Err(rule(place(), "rare needs pair-skeleton in the salt"));
+    }
+    if view.rare_one_in.is_some_and(|one_in| !view.rare || !RARE_ONE_IN_RANGE.contains(&one_in)) {
+        return Err(rule(place(), "rare_one_in is 1,000 to 1,000,000,000 and needs rare = true"));
     }
     if view.tagged && (view.salt.is_empty() || form.population.and_then(tag_bits).is_none()) {
         return Err(rule(place(), "a tag needs a salt and a declared population of at least 20"));
@@ -214,6 +220,7 @@ mod tests {
         says(edited(|f| f.views[0].segments[0].bits = 1000), "must cover the slot");
         says(edited(|f| f.views[0].slots = 3), "one slot");
         says(edited(|f| f.views[0].rare = true), "pair-skeleton");
+        says(edited(|f| f.views[0].rare_one_in = Some(60_000)), "needs rare");
         says(edited(|f| f.views[0].tagged = true), "population");
         let diffused = |edit: fn(&mut SchemaForm)| {
             let mut form = Schema::builtin("uk-child-diffused").unwrap().form().clone();

@@ -2,6 +2,7 @@
 //!
 //! May see: a run, its datasets, the judge. Must not see: a truth.
 
+use super::is_direct;
 use crate::linkage::arena::Dataset;
 use crate::linkage::decide::Judge;
 use crate::linkage::groups::RecordAt;
@@ -19,6 +20,15 @@ pub(super) struct Missed {
     pub(super) high: f64,
 }
 
+impl Missed {
+    /// Takes away what was found after all.
+    pub(super) fn subtract(&mut self, found: f64) {
+        for bound in [&mut self.value, &mut self.low, &mut self.high] {
+            *bound = (*bound - found).max(0.0);
+        }
+    }
+}
+
 /// The larger of two lower bounds, or the mean of the triangles and the thinning; the range spans them and their sampling errors. `precision` is the expected
 /// share of right links, `wrong_from` the expected number of wrong ones with at least a given score key.
 pub(super) fn missed(
@@ -32,7 +42,7 @@ pub(super) fn missed(
     let bounds = views.is_some();
     let own = views.or_else(|| by_thinning(run, wrong_from));
     let answers: Vec<(f64, f64)> = own.into_iter().chain(by_triangles(run, precision)).collect();
-    let links = run.links.len() as f64;
+    let links = run.links.iter().filter(is_direct).count() as f64;
     let Some((largest, error)) = answers.iter().copied().max_by(|x, y| x.0.total_cmp(&y.0)) else {
         return Missed { value: 0.0, low: 0.0, high: links };
     };
@@ -50,7 +60,7 @@ fn by_views(datasets: &[Dataset], run: &Run, judge: &Judge) -> Option<(f64, f64)
         return None;
     }
     let mut by_count = [0.0f64; 3];
-    for link in &run.links {
+    for link in run.links.iter().filter(is_direct) {
         let (left, right) = (&datasets[usize::from(link.agency_a)], &datasets[usize::from(link.agency_b)]);
         let evidence = judge.evidence(left, link.record_a as usize, right, link.record_b as usize)?;
         if let Some(count) = by_count.get_mut(evidence.views.count_ones() as usize) {
@@ -67,7 +77,7 @@ fn by_views(datasets: &[Dataset], run: &Run, judge: &Judge) -> Option<(f64, f64)
 
 /// Links of a composite filter thin out towards the threshold by a steady factor and go on so below.
 fn by_thinning(run: &Run, wrong_from: &dyn Fn(i64) -> f64) -> Option<(f64, f64)> {
-    let scores: Vec<i64> = run.links.iter().map(|link| link.score.rounded()).collect();
+    let scores: Vec<i64> = run.links.iter().filter(is_direct).map(|link| link.score.rounded()).collect();
     let floor = *scores.iter().min()?;
     let key = |millionths: i64| (millionths << 32) / 1_000_000;
     let right_within = |window: i64| {
@@ -91,7 +101,7 @@ fn by_triangles(run: &Run, precision: f64) -> Option<(f64, f64)> {
         let left = RecordAt { agency: link.agency_a, record: link.record_a };
         (left, RecordAt { agency: link.agency_b, record: link.record_b })
     };
-    for (left, right) in run.links.iter().map(ends) {
+    for (left, right) in run.links.iter().filter(is_direct).map(ends) {
         partners.entry(left).or_default().push(right);
         partners.entry(right).or_default().push(left);
         linked.insert((left.min(right), left.max(right)));
@@ -110,7 +120,7 @@ fn by_triangles(run: &Run, precision: f64) -> Option<(f64, f64)> {
     }
     // A path over a wrong link is not closed: only paths of two right links tell.
     let share = (closed / (paths * precision * precision).max(1.0)).clamp(0.05, 1.0);
-    let links = run.links.len() as f64 * precision;
+    let links = run.links.iter().filter(is_direct).count() as f64 * precision;
     let error = 2.0 * (share * (1.0 - share) / paths).sqrt();
     Some((links * (1.0 / share - 1.0), links * error / (share * share)))
 }

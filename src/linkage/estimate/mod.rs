@@ -23,7 +23,7 @@ pub use warnings::Warning;
 use super::arena::Dataset;
 use super::decide::Judge;
 use super::run::{Link, PairEdges, Run, RunError};
-use crate::wire::{Band, DecisionModel, Score};
+use crate::wire::{Band, DecisionModel, Reason, Reasons, Score};
 use serde::Serialize;
 
 /// A share with a range in which it lies with about 95 % confidence, all 0 to 1.
@@ -66,6 +66,13 @@ struct Decoys {
     alone: [f64; 2],
 }
 
+/// Whether a link was judged by itself, whatever raised it afterwards; others follow from two matches.
+fn is_direct(link: &&Link) -> bool {
+    let mut followed = Reasons::NONE;
+    followed.insert(Reason::ThroughThird);
+    link.reasons != followed
+}
+
 /// Estimates what `run` over `datasets` under `decision` is worth.
 ///
 /// # Errors
@@ -83,11 +90,14 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
         .filter(|pair| pair.agency_a != pair.agency_b)
         .map(|pair| Decoys::of(pair, run, datasets))
         .collect();
-    let mut keys: Vec<i64> = run.links.iter().map(|link| link.score.key()).collect();
+    let mut keys: Vec<i64> = run.links.iter().filter(is_direct).map(|link| link.score.key()).collect();
     keys.sort_unstable();
-    let matches: Vec<&Link> = run.links.iter().filter(|link| link.band == Band::Match).collect();
-    // Reviews by guard may score high: what is expected wrong among matches is what scores like them.
-    let match_floor = matches.iter().map(|link| link.score.key()).min().unwrap_or(i64::MAX);
+    let matches: Vec<&Link> =
+        run.links.iter().filter(is_direct).filter(|link| link.band == Band::Match).collect();
+    // Reviews by guard may score high: what is expected wrong among matches is what scores like them; what was
+    // raised because of a third record may score low.
+    let by_itself = |link: &&&Link| !link.reasons.contains(Reason::ThroughThird);
+    let match_floor = matches.iter().filter(by_itself).map(|link| link.score.key()).min().unwrap_or(i64::MAX);
     let (all, matched) = (keys.len() as f64, matches.len() as f64);
     let (wrong_all, error_all) = expected_wrong(&decoys, keys[0]);
     let (wrong_floor, error_match) = expected_wrong(&decoys, match_floor);
@@ -95,10 +105,18 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
     let above = keys.len() - keys.partition_point(|key| *key < match_floor);
     let wrong_match = wrong_floor * matched / (above as f64).max(1.0);
     let wrong_from = |at: i64| expected_wrong(&decoys, at).0;
-    let missed = missed::missed(datasets, run, &judge, 1.0 - wrong_all / all, &wrong_from);
+    let mut missed = missed::missed(datasets, run, &judge, 1.0 - wrong_all / all, &wrong_from);
     let right_all = (all - wrong_all).max(0.0);
     let right_match = (matched - wrong_match).max(0.0);
     let true_pairs = right_all + missed.value;
+    // What follows from two matches is right where both are, and was missed so far.
+    let followed = run.links.len() as f64 - all;
+    let found = (followed * (1.0 - wrong_match / matched.max(1.0)).powi(2)).min(missed.high);
+    let (all, matched) = (all + followed, matched + followed);
+    let (wrong_all, wrong_match) = (wrong_all + followed - found, wrong_match + followed - found);
+    let (right_all, right_match) = (right_all + found, right_match + found);
+    missed.subtract(found);
+    let true_pairs = true_pairs.max(right_all);
     let share = |right: f64| Expected {
         value: right / true_pairs.max(1.0),
         low: (right - error_all) / (right_all + missed.high).max(1.0),
@@ -143,7 +161,9 @@ impl Decoys {
         let sizes = [pair.agency_a, pair.agency_b].map(|agency| datasets[usize::from(agency)].len());
         let mut link_key = sizes.map(|size| vec![None::<i64>; size]);
         let mut partner = vec![u32::MAX; sizes[0]];
-        let own = |link: &&Link| link.agency_a == pair.agency_a && link.agency_b == pair.agency_b;
+        let own = |link: &&Link| {
+            is_direct(link) && link.agency_a == pair.agency_a && link.agency_b == pair.agency_b
+        };
         let mut links = 0.0;
         for link in run.links.iter().filter(own) {
             link_key[0][link.record_a as usize] = Some(link.score.key());

@@ -11,6 +11,7 @@ mod delta;
 mod known;
 mod lookup;
 mod settle;
+mod thirds;
 
 pub use candidates::{Candidates, Edge, PairEdges, for_each_candidate};
 pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
@@ -35,6 +36,8 @@ pub struct LinkOptions {
     pub component_records_max: u32,
     /// Also look for several records of one child inside each dataset.
     pub deduplicate: bool,
+    /// Also link what follows from two matches with one record of a third dataset.
+    pub thirds: bool,
 }
 
 impl Default for LinkOptions {
@@ -43,6 +46,7 @@ impl Default for LinkOptions {
             join: JoinOptions::default(),
             component_records_max: COMPONENT_RECORDS_MAX_DEFAULT,
             deduplicate: false,
+            thirds: true,
         }
     }
 }

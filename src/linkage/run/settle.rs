@@ -3,7 +3,7 @@
 //! May see: judged pairs and refs (for ties). Must not see: encodings.
 
 use super::candidates::{Candidates, Edge, PairEdges, by_agency};
-use super::{Conflict, Known, Link, LinkOptions, Run, RunError};
+use super::{Conflict, Known, Link, LinkOptions, Run, RunError, thirds};
 use crate::linkage::arena::Dataset;
 use crate::linkage::assign::{Candidate, one_to_one};
 use crate::linkage::decide::Judge;
@@ -60,7 +60,19 @@ pub(super) fn settle(
         links.extend(settled.links);
     }
     run.candidates = candidates;
-    group_links(datasets, &ranks, known, &mut run);
+    let mut place = vec![0u16; datasets.len()];
+    for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
+        place[dataset] = super::candidates::number(at);
+    }
+    group_links(datasets, (&ranks, &place), known, &mut run);
+    if options.thirds {
+        let place = |agency: u16| place[usize::from(agency)];
+        thirds::add(&mut run, |one, other| place(one) < place(other));
+        run.links.sort_by_cached_key(|link| {
+            let agencies = (place(link.agency_a), place(link.agency_b));
+            (agencies, ranks.rank(link.agency_a, link.record_a), ranks.rank(link.agency_b, link.record_b))
+        });
+    }
     Ok(run)
 }
 
@@ -151,11 +163,7 @@ fn mark_runners_up(edges: &[Edge], chosen: &mut [Edge], records: (usize, usize),
 }
 
 /// Groups records along the links of band match, best first, and lowers the links that may not join.
-fn group_links(datasets: &[Dataset], ranks: &Ranks, known: &Known, run: &mut Run) {
-    let mut place = vec![0u16; datasets.len()];
-    for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
-        place[dataset] = super::candidates::number(at);
-    }
+fn group_links(datasets: &[Dataset], (ranks, place): (&Ranks, &[u16]), known: &Known, run: &mut Run) {
     let mut matches: Vec<_> = (0u32..)
         .zip(&run.links)
         .filter(|(_, link)| link.band == Band::Match)

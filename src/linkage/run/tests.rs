@@ -303,3 +303,43 @@ fn a_confirmed_pair_is_a_match_and_shuts_out_the_others() {
     let link = confirmed.links.iter().find(|link| link.record_a == 3).unwrap();
     assert!(link.reasons.contains(Reason::Confirmed));
 }
+
+/// 64 of 256 bits; `moved` of them, from the `from`th on, stand elsewhere.
+fn row(from: usize, moved: usize) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for bit in 0..64 {
+        let at = if (from..from + moved).contains(&bit) { 64 + 2 * bit } else { bit };
+        words[at / 64] |= 1 << (at % 64);
+    }
+    words
+}
+
+#[test]
+fn two_matches_with_one_third_record_make_a_third_match() {
+    // Dice: 54/64 with the third record, 44/64 with one another.
+    let third = dataset("z", &[(name(3, 1), row(0, 0))]);
+    let datasets =
+        [dataset("a", &[(name(1, 1), row(0, 10))]), dataset("b", &[(name(2, 1), row(30, 10))]), third];
+    let bands = |review_at: &str, thirds: bool, datasets: &[Dataset]| {
+        let options = LinkOptions { thirds, ..LinkOptions::default() };
+        let run = link(datasets, &dice("0.8", review_at), &options, Exec::Serial, &Control::new()).unwrap();
+        let show = |link: &Link| (link.agency_a, link.agency_b, link.band, link.reasons.iter().collect());
+        run.links.iter().map(show).collect::<Vec<(u16, u16, Band, Vec<Reason>)>>()
+    };
+    let direct = [(0, 2, Band::Match, vec![]), (1, 2, Band::Match, vec![])];
+    let followed = (0, 1, Band::Match, vec![Reason::ThroughThird]);
+    assert_eq!(bands("0.8", false, &datasets), direct);
+    assert_eq!(bands("0.8", true, &datasets), [&[followed.clone()], &direct[..]].concat());
+    // A review of the same two is raised, and keeps what it was a review for.
+    let raised = bands("0.65", true, &datasets);
+    assert_eq!(raised[0], (0, 1, Band::Match, vec![Reason::BelowMatch, Reason::ThroughThird]));
+    // A record of b that is nearer, yet for review only, gives way.
+    let mut rows = vec![(name(2, 1), row(30, 10)), (name(2, 2), row(0, 24))];
+    rows[1].1[0] |= 0x3ff;
+    let rival = [datasets[0].clone(), dataset("b", &rows), datasets[2].clone()];
+    assert_eq!(bands("0.65", false, &rival)[0].2, Band::Review);
+    let links = bands("0.65", true, &rival);
+    assert_eq!(links.iter().filter(|link| (link.0, link.1) == (0, 1)).count(), 1);
+    // Two agencies have no third.
+    assert_eq!(bands("0.8", true, &datasets[..2]), []);
+}

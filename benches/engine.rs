@@ -10,89 +10,64 @@
     reason = "a bench is no library: it stops where it fails"
 )]
 
-use blindlink::linkage::arena::FilterTable;
+mod tables;
+
+use blindlink::linkage::arena::{FilterTable, ViewTable};
+use blindlink::linkage::blocks::tagged_join;
 use blindlink::linkage::delta::update;
 use blindlink::linkage::exec::{Control, Exec};
-use blindlink::linkage::join::{JoinOptions, join};
+use blindlink::linkage::join::{JoinMode, JoinOptions, join};
 use blindlink::linkage::kernel::KernelLevel;
 use blindlink::linkage::nearest::Resident;
 use blindlink::wire::Threshold;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-
-/// xorshift64*: the same tables on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.word() % n as u64) as usize
-    }
-}
-
-/// Two tables shaped like real CLKs: tokens drawn from skewed pools set bits together, so that distances spread
-/// wider than independent bits would; half of B are records of A with one to all tokens of a field exchanged.
-fn made_up(rows: usize, bits: usize) -> [FilterTable; 2] {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let pools = [300usize, 2_000, 365, 80, 5_000, 9_000, 2_000, 600];
-    let fields = |dice: &mut Dice| pools.map(|pool| dice.below(pool).min(dice.below(pool)) as u64);
-    let encode = |fields: &[u64; 8], words: &mut Vec<u64>| {
-        let mut row = vec![0u64; bits / 64];
-        for (field, value) in fields.iter().enumerate() {
-            let mut token = Dice((value << 8 | field as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-            for _ in 0..bits * 693 / 8000 {
-                let bit = token.below(bits);
-                row[bit / 64] |= 1 << (bit % 64);
-            }
-        }
-        words.extend(row);
-    };
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    for row in 0..rows {
-        let mut record = fields(&mut dice);
-        encode(&record, &mut a);
-        if row % 2 == 0 {
-            let changed = dice.below(8);
-            record[changed] = dice.below(pools[changed]) as u64;
-        } else {
-            record = fields(&mut dice);
-        }
-        encode(&record, &mut b);
-    }
-    [a, b].map(|words| FilterTable::new(words, bits / 64))
-}
+use tables::made_up;
 
 fn threshold(text: &str) -> Threshold {
     text.parse().unwrap()
 }
 
 fn benches(criterion: &mut Criterion) {
-    let control = Control::new();
     let [a, b] = made_up(10_000, 1024);
-    let pairs = a.rows() as u64 * b.rows() as u64;
+    kernels(criterion, &a, &b);
+    joins(criterion, &a, &b);
+    deltas(criterion, &a, &b);
+    tiny_blocks(criterion);
+    lookups(criterion);
+}
+
+/// Every level with pruning and without; the scalar reference, on a tenth of the rows, is what they all must beat.
+fn kernels(criterion: &mut Criterion, a: &FilterTable, b: &FilterTable) {
+    let control = Control::new();
     let mut group = criterion.benchmark_group("kernel");
-    group.throughput(Throughput::Elements(pairs)).sample_size(10);
-    for level in KernelLevel::available().filter(|level| *level != KernelLevel::Scalar) {
-        let options = JoinOptions { level, ..JoinOptions::default() };
-        group.bench_function(BenchmarkId::new("0.8", level), |bench| {
-            bench.iter(|| {
-                join(&a, black_box(&b), threshold("0.8"), &options, Exec::Serial, &control).unwrap()
+    group.sample_size(10);
+    let tenth =
+        |table: &FilterTable| FilterTable::new(table.words()[..table.words().len() / 10].to_vec(), 16);
+    let (few_a, few_b) = (tenth(a), tenth(b));
+    for level in KernelLevel::available() {
+        let (a, b) = if level == KernelLevel::Scalar { (&few_a, &few_b) } else { (a, b) };
+        group.throughput(Throughput::Elements(a.rows() as u64 * b.rows() as u64));
+        for (name, mode) in [("0.8", JoinMode::Exact), ("all bits counted", JoinMode::Counted)] {
+            let options = JoinOptions { level, mode, ..JoinOptions::default() };
+            group.bench_function(BenchmarkId::new(name, level), |bench| {
+                bench.iter(|| {
+                    join(a, black_box(b), threshold("0.8"), &options, Exec::Serial, &control).unwrap()
+                });
             });
-        });
+        }
     }
     group.finish();
+}
+
+fn joins(criterion: &mut Criterion, a: &FilterTable, b: &FilterTable) {
+    let (control, options) = (Control::new(), JoinOptions::default());
     let mut group = criterion.benchmark_group("join");
-    group.throughput(Throughput::Elements(pairs)).sample_size(10);
-    let options = JoinOptions::default();
+    group.throughput(Throughput::Elements(a.rows() as u64 * b.rows() as u64)).sample_size(10);
     for t in ["0.7", "0.8", "0.85", "0.9", "0.95"] {
         group.bench_function(BenchmarkId::new("1024 bits", t), |bench| {
-            bench.iter(|| join(&a, black_box(&b), threshold(t), &options, Exec::Serial, &control).unwrap());
+            bench.iter(|| join(a, black_box(b), threshold(t), &options, Exec::Serial, &control).unwrap());
         });
     }
     for bits in [512, 2048, 4096] {
@@ -104,19 +79,44 @@ fn benches(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn deltas(criterion: &mut Criterion, a: &FilterTable, b: &FilterTable) {
+    let (control, options) = (Control::new(), JoinOptions::default());
     let mut group = criterion.benchmark_group("delta");
-    let full = join(&a, &b, threshold("0.8"), &options, Exec::Serial, &control).unwrap().pairs;
+    let full = join(a, b, threshold("0.8"), &options, Exec::Serial, &control).unwrap().pairs;
     for changed in [10u32, 100, 1_000] {
         let rows: Vec<u32> = (0..changed).map(|i| i * 7).collect();
         group.throughput(Throughput::Elements(u64::from(changed) * b.rows() as u64));
         group.bench_function(BenchmarkId::from_parameter(changed), |bench| {
             bench.iter(|| {
-                update(&full, (&a, &rows), (&b, &[]), threshold("0.8"), &options, Exec::Serial, &control)
+                update(&full, (a, &rows), (b, &[]), threshold("0.8"), &options, Exec::Serial, &control)
                     .unwrap()
             });
         });
     }
     group.finish();
+}
+
+/// Tags that ten rows of either side share: what a block costs beyond its hundred pairs.
+fn tiny_blocks(criterion: &mut Criterion) {
+    let (control, options) = (Control::new(), JoinOptions::default());
+    let view = |filters: FilterTable| {
+        let tags = (0..filters.rows() as u32).map(|row| (row / 10).wrapping_mul(0x9e37_79b9)).collect();
+        ViewTable { filters, slots: 1, tags: Some(tags) }
+    };
+    let [a, b] = made_up(100_000, 1024).map(view);
+    let mut group = criterion.benchmark_group("tagged");
+    group.throughput(Throughput::Elements(10 * 100_000)).sample_size(10);
+    group.bench_function("10,000 blocks of 10 x 10 rows", |bench| {
+        bench.iter(|| {
+            tagged_join(&a, black_box(&b), threshold("0.8"), &options, Exec::Serial, &control).unwrap()
+        });
+    });
+    group.finish();
+}
+
+fn lookups(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("look-up");
     let [a, b] = made_up(200_000, 1024);
     let resident = Resident::new(b, threshold("0.8"), KernelLevel::detect()).unwrap();
@@ -130,12 +130,10 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// CPU time of this process so far, all threads together (Linux counts in ticks of 1/100 s).
+/// CPU time of this thread so far (Linux counts it in ns).
 fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }
 
 fn read_table(path: &str) -> FilterTable {
@@ -143,14 +141,17 @@ fn read_table(path: &str) -> FilterTable {
     FilterTable::new(bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect(), 16)
 }
 
-/// `--peer join A B T KERNEL THREADS` or `--peer lookup A B T KERNEL QUERIES`.
+/// `--peer join|counted A B T KERNEL THREADS` or `--peer lookup A B T KERNEL QUERIES`.
 fn peer(args: &[String]) {
     let [what, a, b, t, level, count] = args else {
-        panic!("--peer join|lookup A B T KERNEL THREADS|QUERIES")
+        panic!("--peer join|counted|lookup A B T KERNEL THREADS|QUERIES")
     };
-    let (a, b, t, count) = (read_table(a), read_table(b), threshold(t), count.parse::<usize>().unwrap());
+    let (a, b, t) = (read_table(a), read_table(b), threshold(t));
+    // -1: one thread, but of a pool and with the wall clock.
+    let count = count.parse::<isize>().unwrap().unsigned_abs();
     let level = if level == "detect" { KernelLevel::detect() } else { level.parse().unwrap() };
-    let options = JoinOptions { level, ..JoinOptions::default() };
+    let mode = if what == "counted" { JoinMode::Counted } else { JoinMode::Exact };
+    let options = JoinOptions { level, mode, ..JoinOptions::default() };
     if what == "lookup" {
         let resident = Resident::new(b, t, level).unwrap();
         let mut times = Vec::new();

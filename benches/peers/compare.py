@@ -14,6 +14,10 @@ from anonlink.similarities import dice_coefficient_accelerated
 from bitarray import bitarray
 
 ROW_BYTES = 128
+ANONLINK, FAISS, NUMKONG = "anonlink 0.15.3", f"faiss {faiss.__version__}", "numkong, no threshold"
+BEST, AVX2, PORTABLE = "blindlink", "blindlink avx2", "blindlink portable"
+TWO, ALONE = "blindlink 2 threads (wall)", "blindlink 1 thread (wall)"
+COUNTED, NEAR = "blindlink, all bits", "blindlink at .9"
 
 
 def timed(work):
@@ -62,27 +66,55 @@ def numkong_side(a, b):
     return lambda: (timed(distances)[0] * len(a) / (len(a) // chunk * chunk), None)
 
 
-def engine_side(engine, paths, threshold, kernel, threads):
+def engine_side(engine, what, paths, threshold, kernel, threads):
     def run():
-        command = [engine, "--peer", "join", *paths, str(threshold), kernel, str(threads)]
+        command = [engine, "--peer", what, *paths, str(threshold), kernel, str(threads)]
         answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         return (answer["cpu_s"] if threads == 1 else answer["wall_s"]), answer["hits"]
 
     return run
 
 
-def main():
-    engine, path_a, path_b, text, rounds, _rows = sys.argv[1:7]
-    a, b = (np.fromfile(path, dtype=np.uint8).reshape(-1, ROW_BYTES) for path in (path_a, path_b))
-    threshold, pairs = Fraction(text), len(a) * len(b)
-    sides = {"anonlink 0.15.3": anonlink_side(a, b, threshold), f"faiss {faiss.__version__}": faiss_side(a, b, threshold)}
+def sides_of(engine, paths, text):
+    a, b = (np.fromfile(path, dtype=np.uint8).reshape(-1, ROW_BYTES) for path in paths)
+    threshold = Fraction(text)
+    sides = {ANONLINK: anonlink_side(a, b, threshold), FAISS: faiss_side(a, b, threshold)}
     try:
-        sides["numkong, no threshold"] = numkong_side(a, b)
+        sides[NUMKONG] = numkong_side(a, b)
     except (AttributeError, TypeError, ValueError) as error:
         print(f"numkong left out: {error}", file=sys.stderr)
-    for kernel in ["detect", "avx2", "portable"]:
-        sides[f"blindlink {kernel}"] = engine_side(engine, (path_a, path_b), text, kernel, 1)
-    sides["blindlink 2 threads (wall)"] = engine_side(engine, (path_a, path_b), text, "detect", 2)
+    engine_runs = {
+        BEST: ("join", text, "detect", 1),
+        AVX2: ("join", text, "avx2", 1),
+        PORTABLE: ("join", text, "portable", 1),
+        TWO: ("join", text, "detect", 2),
+        ALONE: ("join", text, "detect", -1),
+        COUNTED: ("counted", text, "detect", 1),
+        NEAR: ("join", "0.9", "detect", 1),
+    }
+    for name, (what, at, kernel, threads) in engine_runs.items():
+        sides[name] = engine_side(engine, what, paths, at, kernel, threads)
+    return len(a) * len(b), sides
+
+
+def bars(pairs, seconds):
+    """(what, unit, must hold, stretch, measure of one round)"""
+    rate = lambda name: lambda i: pairs / seconds[name][i] / 1e9
+    ratio = lambda over, under: lambda i: seconds[over][i] / seconds[under][i]
+    return [
+        ("all bits counted", "Gp/s", 2.2, 2.6, (COUNTED,), rate(COUNTED)),
+        ("exact join, anonlink = 1", "x", 15, 20, (ANONLINK, BEST), ratio(ANONLINK, BEST)),
+        ("exact join at .9", "Gp/s", 6.5, 7.5, (NEAR,), rate(NEAR)),
+        ("faiss = 1", "x", 10, 13, (FAISS, BEST), ratio(FAISS, BEST)),
+        ("numkong (no threshold) = 1", "x", 3.5, 4.5, (NUMKONG, BEST), ratio(NUMKONG, BEST)),
+        ("AVX2 only, anonlink = 1", "x", 2, 2.4, (ANONLINK, AVX2), ratio(ANONLINK, AVX2)),
+        ("two threads, one = 1 (wall)", "x", 1.9, 1.98, (ALONE, TWO), ratio(ALONE, TWO)),
+    ]
+
+
+def main():
+    engine, path_a, path_b, text, rounds, _rows = sys.argv[1:7]
+    pairs, sides = sides_of(engine, (path_a, path_b), text)
     seconds, hits = {name: [] for name in sides}, {}
     for _ in range(int(rounds)):
         for name, side in sides.items():
@@ -91,16 +123,21 @@ def main():
             except subprocess.CalledProcessError:
                 continue  # this machine lacks the kernel
             seconds[name].append(spent)
-            if found is not None:
+            if found is not None and name != NEAR:
                 hits[name] = found
-    reference = statistics.median(seconds["anonlink 0.15.3"])
-    print(f"{len(a)} x {len(b)} rows, Dice {text}, {rounds} rounds")
-    print(f"{'':28}{'median s':>10}{'min':>9}{'max':>9}{'Mpairs/s':>10}{'anonlink=1':>12}{'hits':>9}")
+    print(f"{pairs} pairs, Dice {text}, {rounds} rounds, CPU time of one thread unless it says wall")
+    print(f"{'':30}{'median s':>10}{'min':>9}{'max':>9}{'Mpairs/s':>10}{'hits':>9}")
     for name, spent in seconds.items():
         if spent:
             median = statistics.median(spent)
-            print(f"{name:28}{median:10.3f}{min(spent):9.3f}{max(spent):9.3f}{pairs / median / 1e6:10.0f}"
-                  f"{reference / median:12.2f}{hits.get(name, '-'):>9}")
+            print(f"{name:30}{median:10.3f}{min(spent):9.3f}{max(spent):9.3f}{pairs / median / 1e6:10.0f}{hits.get(name, '-'):>9}")
+    print(f"\n{'bar':30}{'':6}{'must hold':>10}{'stretch':>9}{'median':>9}{'min':>8}{'max':>8}")
+    for what, unit, must, stretch, names, measure in bars(pairs, seconds):
+        if all(len(seconds.get(name, [])) == int(rounds) for name in names):
+            values = [measure(i) for i in range(int(rounds))]
+            median = statistics.median(values)
+            verdict = "stretch" if median >= stretch else "held" if median >= must else "MISSED"
+            print(f"{what:30}{unit:6}{must:10}{stretch:9}{median:9.2f}{min(values):8.2f}{max(values):8.2f}  {verdict}")
     if len(set(hits.values())) != 1:
         sys.exit("the sides disagree on the number of pairs")
 

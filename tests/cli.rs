@@ -25,8 +25,9 @@ fn json(folder: &Path, arguments: &[&str]) -> serde_json::Value {
     let output = blindlink(folder, &[&["--json"], arguments].concat());
     let (code, errors) = said(&output);
     assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{arguments:?} under --json: {error}"))
+    let read = serde_json::from_slice(&output.stdout);
+    assert!(read.is_ok(), "{arguments:?} under --json: {read:?}");
+    read.unwrap()
 }
 
 fn write_private(path: &Path, text: &str) {

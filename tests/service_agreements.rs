@@ -77,13 +77,16 @@ fn a_wider_agreement_needs_two_people_with_two_keys() {
     let step = |key: &str, what: &str| {
         centre.send(key, "POST", &format!("{APPROVALS}/{id}/{what}"), &json!({"reason": "because"}))
     };
-    assert_eq!(step(operator, "carry-out").code(), "undecided");
-    assert_eq!((step(operator, "approve").status, &*step(operator, "approve").code()), (409, "undecided"));
-    assert_eq!(step(&keys[1], "withdraw").code(), "undecided", "only who proposed it");
+    assert_eq!(step(operator, "carry-out").code(), "approval-state");
+    assert_eq!(
+        (step(operator, "approve").status, &*step(operator, "approve").code()),
+        (403, "second-person")
+    );
+    assert_eq!(step(&keys[1], "withdraw").code(), "forbidden", "only who proposed it");
     assert_eq!(step(&keys[1], "approve").json()["state"], "approved");
-    assert_eq!(step(&keys[2], "refuse").code(), "undecided", "decided once");
+    assert_eq!(step(&keys[2], "refuse").code(), "approval-state", "decided once");
     assert_eq!(step(&keys[1], "carry-out").json()["state"], "used");
-    assert_eq!(step(&keys[1], "carry-out").code(), "undecided", "carried out once");
+    assert_eq!(step(&keys[1], "carry-out").code(), "approval-state", "carried out once");
     assert_eq!(centre.get(&keys[2], "/v1/projects/p/agreement").json()["revision"], 1);
     let foreign = centre.project("q", &["council"]).remove(0);
     assert_eq!(centre.get(&foreign, &format!("{APPROVALS}/{id}")).code(), "not-found");
@@ -116,7 +119,7 @@ fn a_wider_agreement_needs_two_people_with_two_keys() {
         (json!({"matter": {"kind": "epoch_change", "to": 2}, "reason": "not later"}), "rule"),
         (json!({"matter": {"kind": "new_agency", "agency": "nobody"}, "reason": "unknown"}), "rule"),
         (json!({"document": agreement(), "reason": "an old revision"}), "rule"),
-        (json!({"matter": {"kind": "epoch_change", "to": 3}, "reason": "late", "hours": 0}), "undecided"),
+        (json!({"matter": {"kind": "epoch_change", "to": 3}, "reason": "late", "hours": 0}), "approval-time"),
     ] {
         assert_eq!(centre.send(operator, "POST", APPROVALS, &bad).code(), code, "{bad}");
     }

@@ -238,7 +238,7 @@ fn two_people_open_a_shielded_record_for_a_time_and_it_shuts_by_itself() {
     };
     assert_eq!(centre.send(&second, "POST", &path, &yes).code(), "second-person", "two keys, one person");
     assert_eq!(of_second(&yes).json()["state"], "used");
-    assert_eq!(of_second(&yes).code(), "decided");
+    assert_eq!(of_second(&yes).code(), "approval-state");
     centre.run(&keys[0], "p");
     assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "yes");
     let told = centre.get(&centre.operator, "/v1/projects/p/notices").json();

@@ -7,7 +7,7 @@ use super::agreements;
 use super::auth::{Decide, ProjectGrant};
 use super::error::ApiError;
 use super::ledgers::Said;
-use super::policy::{Agreement, Approval, ApprovalError, ApprovalState, Grant, Matter, Person, widenings};
+use super::policy::{Agreement, Approval, ApprovalState, Grant, Matter, Person, widenings};
 use super::state::Centre;
 use crate::store::{Batch, ProjectRecord, Vault};
 use crate::wire::messages::{Line, Role};
@@ -64,15 +64,6 @@ pub(super) struct DecisionList {
     approvals: Vec<DecisionMessage>,
 }
 
-impl From<ApprovalError> for ApiError {
-    fn from(error: ApprovalError) -> Self {
-        match error {
-            ApprovalError::History => Self::Internal(error.to_string()),
-            other => Self::Undecided(other),
-        }
-    }
-}
-
 fn prefix(project: &ProjectId) -> String {
     format!("approval/{project}/")
 }
@@ -110,7 +101,7 @@ pub(super) fn person<P>(grant: &ProjectGrant<P>) -> Result<Person, ApiError> {
 /// Proposes.
 ///
 /// # Errors
-/// [`ApiError::Rule`] for what cannot be carried out, [`ApiError::Undecided`].
+/// [`ApiError::Rule`] for what cannot be carried out, [`ApiError::Approval`].
 pub(super) fn propose(
     centre: &Centre,
     grant: &ProjectGrant<Decide>,
@@ -227,7 +218,7 @@ pub(super) enum Word {
 /// The second person agrees or refuses, or the proposer takes back.
 ///
 /// # Errors
-/// [`ApiError::Undecided`], [`ApiError::NotFound`].
+/// [`ApiError::Approval`], [`ApiError::NotFound`].
 pub(super) fn decide(
     centre: &Centre,
     grant: &ProjectGrant<Decide>,
@@ -259,7 +250,7 @@ pub(super) fn decide(
 /// Takes an approved decision inside the transaction that carries it out, and hands out the proof.
 ///
 /// # Errors
-/// [`ApiError::Undecided`] unless approved and in time, [`ApiError::NotFound`].
+/// [`ApiError::Approval`] unless approved and in time, [`ApiError::NotFound`].
 pub(super) fn take(
     vault: &Vault,
     project: &ProjectId,

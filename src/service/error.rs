@@ -59,9 +59,6 @@ pub enum ApiError {
     /// The agreement does not allow it.
     #[error("{0}")]
     Refused(Refusal),
-    /// Two people have not decided it.
-    #[error("{0}")]
-    Undecided(ApprovalError),
     /// A budget is used up.
     #[error("{0}")]
     BudgetSpent(String),
@@ -162,7 +159,6 @@ impl ApiError {
             Self::KeyReused => (422, "idempotency-key-reused", "The idempotency key was used before"),
             Self::UserMissing => (422, "user-missing", "The acting user is needed"),
             Self::Refused(refusal) => (refusal.status(), refusal.code(), "The agreement does not allow it"),
-            Self::Undecided(_) => (409, "undecided", "Two people have not decided it"),
             Self::BudgetSpent(_) => (429, "budget-spent", "The budget is used up"),
             Self::AgreementEnded => (403, "agreement-ended", "The agreement has ended"),
             Self::TooManyRuns => (429, "too-many-runs", "Too many runs wait"),
@@ -195,7 +191,7 @@ fn approval_parts(error: ApprovalError) -> (u16, &'static str, &'static str) {
         ApprovalError::NotProposer | ApprovalError::NotHolder => {
             (403, "forbidden", "Not this key's to decide")
         }
-        ApprovalError::State(_) => (409, "decided", "The proposal is decided or lapsed"),
+        ApprovalError::State(_) => (409, "approval-state", "The proposal does not stand at this step"),
         ApprovalError::Time => (422, "approval-time", "The times do not fit"),
         ApprovalError::History => (500, "internal", "The service failed"),
     }

@@ -329,7 +329,7 @@ fn two_matches_with_one_third_record_make_a_third_match() {
     let direct = [(0, 2, Band::Match, vec![]), (1, 2, Band::Match, vec![])];
     let followed = (0, 1, Band::Match, vec![Reason::ThroughThird]);
     assert_eq!(bands("0.8", false, &datasets), direct);
-    assert_eq!(bands("0.8", true, &datasets), [&[followed.clone()], &direct[..]].concat());
+    assert_eq!(bands("0.8", true, &datasets), [std::slice::from_ref(&followed), &direct[..]].concat());
     // A review of the same two is raised, and keeps what it was a review for.
     let raised = bands("0.65", true, &datasets);
     assert_eq!(raised[0], (0, 1, Band::Match, vec![Reason::BelowMatch, Reason::ThroughThird]));

@@ -68,7 +68,7 @@ fn of<'f>(findings: &'f [Finding], names: &[&str]) -> Vec<&'f Finding> {
 
 fn plot(title: &str, findings: &[&Finding]) -> Bars {
     let row = |finding: &&Finding| Row {
-        label: format!("{}: {}", finding.attack, finding.setting),
+        label: label(finding),
         values: vec![report::Measure::between(finding.value, finding.low, finding.high)],
     };
     Bars {
@@ -77,10 +77,21 @@ fn plot(title: &str, findings: &[&Finding]) -> Bars {
         series: vec!["Share".to_owned()],
         unit: Unit::Share,
         mark: Mark::Bar,
-        range: Some((0.0, 1.0)),
+        // Small shares would be invisible on the whole axis.
+        range: findings.iter().any(|finding| finding.high > 0.2).then_some((0.0, 1.0)),
         rows: findings.iter().map(row).collect(),
         ..Bars::default()
     }
+}
+
+/// An attack and what it knows in a few words, to fit beside a bar; the table below has the whole.
+fn label(finding: &Finding) -> String {
+    let parts = finding.setting.split(", ").filter_map(|part| match part.split_once(" known pairs") {
+        Some((pairs, _)) => Some(format!("{pairs} pairs")),
+        None if part.ends_with("children") || part == "no known pair" || part == "one file" => None,
+        None => Some(part.replace(" of the register", "")),
+    });
+    std::iter::once(finding.attack.to_owned()).chain(parts).collect::<Vec<_>>().join(", ")
 }
 
 fn every(findings: &[Finding]) -> Table {

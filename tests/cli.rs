@@ -102,7 +102,7 @@ fn json_is_obeyed_and_the_page_is_whole() {
     assert!(judged["all"]["correct"].as_u64().unwrap() > 50 && judged["estimate"].is_object());
     page_is_whole(&std::fs::read_to_string(folder.join("report.html")).unwrap());
     assert!(json(folder, &["check", "children/health.csv"])["safe_to_send"].is_boolean());
-    assert_eq!(json(folder, &["schema", "list"]).as_array().unwrap().len(), 3);
+    assert_eq!(json(folder, &["schema", "list"]).as_array().unwrap().len(), 4);
     assert!(json(folder, &["schema", "check", "uk-child-views"])["segments"].is_array());
     let init = ["init", "--agency", "a", "--project", "p", "--from", "children/health.csv", "w"];
     assert_eq!(json(folder, &init)["workspace"], "w");

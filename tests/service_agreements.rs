@@ -17,6 +17,7 @@ fn agreement() -> Value {
     json!({
         "format_version": 1, "project": "p", "revision": 1, "title": "Safeguarding", "starts": "2020-01-01",
         "ends": "2099-12-31", "retention_months": 12, "suppress_below": 5, "second_look_every": 2,
+        "standing": true,
         "parties": [{"agency": "council", "front_door": true}, {"agency": "school"}, {"agency": "police"}],
         "purposes": [
             {"code": "s47-enquiry", "title": "Enquiry", "lawful_bases": ["public-task"],

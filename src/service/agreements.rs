@@ -5,7 +5,7 @@
 use super::error::ApiError;
 use super::policy::{Agreement, Day};
 use crate::store::{Batch, ProjectRecord, StoreError, Vault};
-use crate::wire::{AgencyId, ContentDigest, ProjectId};
+use crate::wire::{AgencyId, ContentDigest, ProjectId, UtcTime};
 
 /// Bytes of an agreement's canonical JSON.
 pub const AGREEMENT_BYTES_MAX: usize = 48 << 10;
@@ -50,8 +50,8 @@ pub fn current(vault: &Vault, project: &ProjectRecord) -> Result<Agreement, ApiE
     }
     let parties: Vec<AgencyId> = vault.parties(&project.id)?.into_iter().map(|party| party.id).collect();
     let ends = project.ends.unwrap_or(project.created);
-    // Of the two ends the earlier counts: the project's own is checked to the millisecond.
-    let days = [Day::of(project.created).min(Day::of(ends)), Day::of(ends)];
+    // A trial has no first day of its own: a clock that falls back must not shut the agencies out.
+    let days = [Day::of(UtcTime::EPOCH).min(Day::of(ends)), Day::of(ends)];
     Ok(Agreement::trial(&project.id, &project.title, &project.purposes, &parties, days))
 }
 

@@ -233,6 +233,9 @@ pub enum AgreementError {
     /// A front door without a purpose, or the reverse.
     #[error("a front-door purpose needs a front-door party and the reverse: set both or neither")]
     FrontDoor,
+    /// A front door where encodings are erased after their run: it would say "nobody" of everybody.
+    #[error("a front door compares with what is kept: it needs standing = true")]
+    FrontDoorStanding,
 }
 
 /// A valid agreement.
@@ -325,6 +328,9 @@ impl TryFrom<AgreementDocument> for Agreement {
         let door = agreement.0.parties.iter().any(|party| party.front_door);
         if door != agreement.0.purposes.iter().any(|purpose| purpose.front_door) {
             return Err(AgreementError::FrontDoor);
+        }
+        if door && !agreement.0.standing {
+            return Err(AgreementError::FrontDoorStanding);
         }
         Ok(agreement)
     }
@@ -437,6 +443,7 @@ pub(in crate::service) mod tests {
             ("[\"council\", \"police\"]", "[\"council\", \"school\"]", "must be parties"),
             ("[\"council\", \"police\"]", "[\"health\", \"council\"]", "twice"),
             ("front_door = true", "front_door = false", "front-door"),
+            ("standing = true", "standing = false", "standing"),
             ("exact_tokens = false", "exact_token = false", "unknown field"),
             ("answer = \"contact\"", "answer = \"everything\"", "unknown variant"),
         ] {

@@ -233,7 +233,7 @@ pub enum AgreementError {
     /// A front door without a purpose, or the reverse.
     #[error("a front-door purpose needs a front-door party and the reverse: set both or neither")]
     FrontDoor,
-    /// A front door where encodings are erased after their run: it would say "nobody" of everybody.
+    /// A front door where encodings are erased after their run would say "nobody" of everybody.
     #[error("a front door compares with what is kept: it needs standing = true")]
     FrontDoorStanding,
 }
@@ -317,22 +317,19 @@ impl Agreement {
 impl TryFrom<AgreementDocument> for Agreement {
     type Error = AgreementError;
     fn try_from(document: AgreementDocument) -> Result<Self, AgreementError> {
-        check_figures(&document)?;
-        check_lists(&document)?;
+        check_figures(&document).and_then(|()| check_lists(&document))?;
         let agreement = Self(document);
-        for PairTerms { between: [a, b], .. } in &agreement.0.pairs {
-            if a == b || agreement.party(a).is_none() || agreement.party(b).is_none() {
-                return Err(AgreementError::Pair { a: a.clone(), b: b.clone() });
-            }
+        let foreign =
+            |[a, b]: &&[AgencyId; 2]| a == b || agreement.party(a).is_none() || agreement.party(b).is_none();
+        if let Some([a, b]) = agreement.0.pairs.iter().map(|pair| &pair.between).find(foreign) {
+            return Err(AgreementError::Pair { a: a.clone(), b: b.clone() });
         }
         let door = agreement.0.parties.iter().any(|party| party.front_door);
-        if door != agreement.0.purposes.iter().any(|purpose| purpose.front_door) {
-            return Err(AgreementError::FrontDoor);
+        match agreement.0.purposes.iter().any(|purpose| purpose.front_door) {
+            purpose if purpose != door => Err(AgreementError::FrontDoor),
+            true if !agreement.0.standing => Err(AgreementError::FrontDoorStanding),
+            _ => Ok(agreement),
         }
-        if door && !agreement.0.standing {
-            return Err(AgreementError::FrontDoorStanding);
-        }
-        Ok(agreement)
     }
 }
 impl From<Agreement> for AgreementDocument {

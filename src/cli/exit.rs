@@ -47,7 +47,6 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 
 impl Failure {
     /// A failure with a message of its own.
-    #[cfg(any(feature = "agency", feature = "central"))]
     pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, error: anyhow::anyhow!("{message}") }
     }

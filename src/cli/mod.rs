@@ -126,7 +126,7 @@ enum Command {
     Table(table::TableArgs),
     #[cfg(feature = "agency")]
     Rights(rights::RightsArgs),
-    Ledger(ledger::LedgerArgs),
+    Ledger(Box<ledger::LedgerArgs>),
     #[cfg(feature = "central")]
     Store(store::StoreArgs),
 }

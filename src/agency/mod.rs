@@ -9,6 +9,7 @@ mod diffuse;
 pub mod encoder;
 pub mod file;
 mod filter;
+mod foci;
 pub mod key;
 pub mod keyfile;
 pub mod legacy;

@@ -1,30 +1,20 @@
-//! What one thread does with one person: names in focus, salts, slots, noise, columns.
+//! What one thread does with one person: salts, slots, noise, columns.
 //!
-//! Long because every step of one person shares one scratch space.
+//! May see: plan, names, tokens, filter, record. Must not see: files, the schema's text. The names that slots are
+//! about come from [`super::foci`].
 
 use super::diffuse::{Diffusion, Scratch};
 use super::filter::{Positions, Seen, Target, Words, distinct, set_bit};
+use super::foci::{Focus, Names};
 use super::key::length_prefix;
-use super::names::{canonical, is_rare_pair, skeleton};
+use super::names::{is_rare_pair, skeleton};
 use super::plan::{Plan, SegmentPlan, ViewPlan};
 use super::record::Person;
-use super::schema::form::{FocusRule, MissingSalt, SaltPart, Source};
+use super::schema::form::{MissingSalt, SaltPart, Source};
 use super::tokens::{TokenSet, digits2, digits4, person_tokens, text_tokens};
 use crate::wire::EncodingBatch;
 use std::sync::Arc;
 use zeroize::Zeroize;
-
-/// Shortest part of a family name that can stand for it (`de`, `la`, `al` can not).
-const PART_LETTERS_MIN: usize = 3;
-
-/// What a slot is about: positions in the lists of given and family names.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Focus {
-    given: Option<usize>,
-    family: Option<usize>,
-    /// Of `focus = "name"`: the given name is the one.
-    by_given: bool,
-}
 
 /// The salt of a slot and its tag before truncation.
 struct Salt {
@@ -41,11 +31,7 @@ pub(super) struct Worker {
     maps: Arc<[Option<Diffusion>]>,
     /// Tokens by attribute: of the person, or of the names in focus.
     sets: Vec<TokenSet>,
-    /// Given names: main, known-as, aliases, middle.
-    given: TokenSet,
-    /// The whole family name, then its parts and aliases.
-    family: TokenSet,
-    foci: Vec<Focus>,
+    names: Names,
     /// The names whose tokens stand in `sets`.
     in_focus: Option<(Option<usize>, Option<usize>)>,
     salt_input: Vec<u8>,
@@ -74,9 +60,7 @@ impl Worker {
             noise,
             maps,
             sets: plan.attributes.iter().map(|_| TokenSet::default()).collect(),
-            given: TokenSet::default(),
-            family: TokenSet::default(),
-            foci: Vec::new(),
+            names: Names::default(),
             in_focus: None,
             salt_input: Vec::new(),
             skeletons: [Vec::new(), Vec::new()],
@@ -96,7 +80,7 @@ impl Worker {
             person_tokens(attribute.reads, attribute.text.as_deref(), attribute.rule, person, set);
         }
         self.in_focus = None;
-        self.list_names(plan, person);
+        self.names.list(person, plan.nicknames);
         let mut noise = self.start_noise(plan, person);
         self.draw_permanent(plan, &mut noise);
         let (mut column, mut flip) = (0, 0);
@@ -125,75 +109,16 @@ impl Worker {
         }
     }
 
-    fn list_names(&mut self, plan: &Plan, person: &Person) {
-        self.given.clear();
-        self.family.clear();
-        for (at, name) in person.given.iter().enumerate() {
-            // The initial of a middle name is shared by too many, and by brothers and sisters: no name to find
-            // a child by.
-            if at > 0 && name.parts.len() == 1 && name.parts[0].len() == 1 {
-                continue;
-            }
-            push_new(&mut self.given, &name.parts, 0, plan.nicknames);
-            if at == 0 && name.parts.len() > 1 {
-                // `Mary Jane` stands as `Mary` elsewhere.
-                push_new(&mut self.given, &name.parts[..1], 0, plan.nicknames);
-            }
-        }
-        for (at, name) in person.family.iter().enumerate() {
-            if at == 0 {
-                push_new(&mut self.family, &name.parts, 0, false);
-            }
-            let long = |part: &&String| part.len() >= PART_LETTERS_MIN;
-            if name.parts.len() > 1 && name.parts.iter().any(|part| long(&part)) {
-                for part in name.parts.iter().filter(long) {
-                    push_new(&mut self.family, std::slice::from_ref(part), 1, false);
-                }
-            } else {
-                push_new(&mut self.family, &name.parts, 1, false);
-            }
-        }
-    }
-
-    fn list_foci(&mut self, rule: FocusRule) {
-        let main = (!self.given.is_empty()).then_some(0);
-        let whole = (!self.family.is_empty()).then_some(0);
-        let parts = 1..self.family.len();
-        let further = 1..self.given.len();
-        self.foci.clear();
-        match rule {
-            FocusRule::Record => self.foci.push(Focus { given: main, family: whole, by_given: true }),
-            FocusRule::Name => {
-                if main.is_some() {
-                    self.foci.push(Focus { given: main, family: whole, by_given: true });
-                }
-                let by_part = |p| Focus { given: main, family: Some(p), by_given: false };
-                self.foci.extend(parts.map(by_part));
-                let by_given = |g| Focus { given: Some(g), family: whole, by_given: true };
-                self.foci.extend(further.map(by_given));
-            }
-            FocusRule::Pair if main.is_some() => {
-                let by_part = |p| Focus { given: main, family: Some(p), by_given: true };
-                self.foci.extend(parts.map(by_part));
-                if whole.is_some() {
-                    let by_given = |g| Focus { given: Some(g), family: Some(1), by_given: true };
-                    self.foci.extend(further.map(by_given));
-                }
-            }
-            FocusRule::Pair => {}
-        }
-    }
-
     fn fill_view(&mut self, plan: &Plan, number: usize, view: &ViewPlan, person: &Person) {
         self.slots.clear();
         self.slots.resize(view.slots * view.slot_bytes, 0);
         self.filled.clear();
-        self.list_foci(view.focus);
-        for at in 0..self.foci.len() {
+        self.names.focus(view.focus);
+        for at in 0..self.names.foci.len() {
             if self.filled.len() == view.slots {
                 break;
             }
-            let focus = self.foci[at];
+            let focus = self.names.foci[at];
             if let Some(salt) = self.salt(number, view, focus, person) {
                 self.focus_tokens(plan, focus);
                 self.fill_slot(plan, view, &salt, self.filled.len());
@@ -211,8 +136,8 @@ impl Worker {
         self.in_focus = names;
         for (attribute, set) in plan.attributes.iter().zip(&mut self.sets) {
             let (names, chosen) = match attribute.reads {
-                Source::Given => (&self.given, focus.given),
-                Source::Family => (&self.family, focus.family),
+                Source::Given => (&self.names.given, focus.given),
+                Source::Family => (&self.names.family, focus.family),
                 _ => continue,
             };
             let name = chosen.map_or(&b""[..], |at| names.at(at));
@@ -269,8 +194,8 @@ impl Worker {
         rare: Option<u64>,
     ) -> Option<()> {
         let date = person.date_of_birth;
-        let given = focus.given.map(|at| self.given.at(at));
-        let family = focus.family.map(|at| self.family.at(at));
+        let given = focus.given.map(|at| self.names.given.at(at));
+        let family = focus.family.map(|at| self.names.family.at(at));
         let (chosen, other) = if focus.by_given { (given, family) } else { (family, given) };
         let [one, two] = &mut self.skeletons;
         let out = &mut self.salt_input;
@@ -358,9 +283,7 @@ impl Worker {
             }
             if plan.filler {
                 if !focused {
-                    let main = (!self.given.is_empty()).then_some(0);
-                    let whole = (!self.family.is_empty()).then_some(0);
-                    self.focus_tokens(plan, Focus { given: main, family: whole, by_given: true });
+                    self.focus_tokens(plan, self.names.whole());
                     focused = true;
                 }
                 for segment in &view.segments {
@@ -388,30 +311,6 @@ impl Drop for Worker {
         self.noise.zeroize();
         self.salt_input.zeroize();
         self.slots.zeroize();
-    }
-}
-
-/// Most parts of one name that count.
-const PARTS_MAX: usize = 8;
-
-/// Adds a name, in its canonical form if asked, unless the list has it from position `from` on.
-fn push_new(list: &mut TokenSet, parts: &[String], from: usize, nicknames: bool) {
-    let mut name: [&[u8]; PARTS_MAX] = [b""; PARTS_MAX];
-    for (slot, part) in name.iter_mut().zip(parts) {
-        *slot = part.as_bytes();
-    }
-    list.push(&name);
-    let last = list.len() - 1;
-    if nicknames {
-        let form = canonical(list.at(last));
-        if form.as_ptr() != list.at(last).as_ptr() {
-            let form = form.to_vec();
-            list.pop();
-            list.push(&[&form]);
-        }
-    }
-    if list.at(last).is_empty() || (from..last).any(|at| list.at(at) == list.at(last)) {
-        list.pop();
     }
 }
 

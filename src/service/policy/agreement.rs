@@ -380,13 +380,8 @@ fn check_figures(document: &AgreementDocument) -> Result<(), AgreementError> {
 fn check_lists(document: &AgreementDocument) -> Result<(), AgreementError> {
     once("parties", document.parties.iter().map(|party| party.agency.to_string()))?;
     once("purposes", document.purposes.iter().map(|purpose| purpose.code.to_string()))?;
-    once(
-        "pairs",
-        document.pairs.iter().map(|pair| {
-            let [a, b] = &pair.between;
-            format!("{} with {}", a.min(b), a.max(b))
-        }),
-    )
+    let named = |[a, b]: &[AgencyId; 2]| format!("{} with {}", a.min(b), a.max(b));
+    once("pairs", document.pairs.iter().map(|pair| named(&pair.between)))
 }
 
 fn once(field: &'static str, ids: impl Iterator<Item = String>) -> Result<(), AgreementError> {

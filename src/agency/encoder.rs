@@ -147,6 +147,7 @@ impl Encoder {
                 ids.push(person.local_id.clone());
             }
         }
+        worker.wipe();
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         out
     }

@@ -110,6 +110,13 @@ impl Words {
     }
 }
 
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.reader.zeroize();
+        self.words.zeroize();
+    }
+}
+
 /// Makes positions with one set of hash keys; one per worker thread.
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,

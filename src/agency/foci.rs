@@ -1,8 +1,8 @@
 //! The names of one person that the slots of a view are about.
 //!
-//! May see: names, tokens, record. Must not see: keys, filters.
+//! May see: names, tokens, record, the rules of a schema. Must not see: keys, filters.
 
-use super::names::canonical;
+use super::names::listed;
 use super::record::Person;
 use super::schema::form::FocusRule;
 use super::tokens::TokenSet;
@@ -65,6 +65,12 @@ impl Names {
         }
     }
 
+    /// Leaves no name in memory.
+    pub(super) fn wipe(&mut self) {
+        self.given.wipe();
+        self.family.wipe();
+    }
+
     /// What a slot about the record as a whole is about.
     pub(super) fn whole(&self) -> Focus {
         let first = |list: &TokenSet| (!list.is_empty()).then_some(0);
@@ -110,13 +116,9 @@ fn push_new(list: &mut TokenSet, parts: &[String], from: usize, nicknames: bool)
     }
     list.push(&name);
     let last = list.len() - 1;
-    if nicknames {
-        let form = canonical(list.at(last));
-        if form.as_ptr() != list.at(last).as_ptr() {
-            let form = form.to_vec();
-            list.pop();
-            list.push(&[&form]);
-        }
+    if nicknames && let Some(form) = listed(list.at(last)) {
+        list.pop();
+        list.push(&[form]);
     }
     if list.at(last).is_empty() || (from..last).any(|at| list.at(at) == list.at(last)) {
         list.pop();

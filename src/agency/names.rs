@@ -14,12 +14,17 @@ pub const SKELETON_TABLE: &str = include_str!("../../config/names/skeletons.tsv"
 /// The canonical form of a given name by the built-in table; the name itself where it has none.
 #[must_use]
 pub fn canonical(name: &[u8]) -> &[u8] {
+    listed(name).unwrap_or(name)
+}
+
+/// The canonical form of a name the built-in table has.
+pub(super) fn listed(name: &[u8]) -> Option<&'static [u8]> {
     static TABLE: OnceLock<HashMap<&'static [u8], &'static [u8]>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let lines = CANONICAL_TABLE.lines().filter(|line| !line.starts_with('#'));
         lines.filter_map(|line| line.split_once('\t')).map(|(a, b)| (a.as_bytes(), b.as_bytes())).collect()
     });
-    table.get(name).copied().unwrap_or(name)
+    table.get(name).copied()
 }
 
 /// Frequencies of skeletons, per origin, in parts per million.

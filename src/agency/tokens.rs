@@ -2,8 +2,9 @@
 
 use super::record::{BirthDate, Person};
 use super::schema::form::{Source, TokenRule};
+use zeroize::Zeroize;
 
-/// Distinct short byte strings in bytewise order, reused from record to record.
+/// Short byte strings of one person, reused from record to record; distinct and in bytewise order after `finish`.
 #[derive(Default)]
 pub(super) struct TokenSet {
     bytes: Vec<u8>,
@@ -14,6 +15,11 @@ impl TokenSet {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.spans.clear();
+    }
+    /// Empties it and leaves nothing of the strings in memory.
+    pub(super) fn wipe(&mut self) {
+        self.bytes.zeroize();
+        self.spans.zeroize();
     }
     pub(super) fn len(&self) -> usize {
         self.spans.len()

@@ -23,7 +23,7 @@ struct Salt {
     tag: u32,
 }
 
-/// Scratch space of one thread; holds identifiers and keys only while it lives.
+/// Scratch space of one thread; holds keys while it lives, and the last person until [`Worker::wipe`].
 pub(super) struct Worker {
     positions: Positions,
     salts: Vec<blake3::Hasher>,
@@ -305,12 +305,24 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.salts.iter_mut().for_each(Zeroize::zeroize);
-        self.noise.zeroize();
+impl Worker {
+    /// Leaves nothing of the last person in memory; the keys stay.
+    pub(super) fn wipe(&mut self) {
+        self.sets.iter_mut().for_each(TokenSet::wipe);
+        self.names.wipe();
+        self.in_focus = None;
+        self.skeletons.iter_mut().for_each(Zeroize::zeroize);
         self.salt_input.zeroize();
         self.slots.zeroize();
+        self.flips.zeroize();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.wipe();
+        self.salts.iter_mut().for_each(Zeroize::zeroize);
+        self.noise.zeroize();
     }
 }
 

@@ -54,7 +54,7 @@ pub fn tagged_join(
     let sorted = [by_tag(tags_a), by_tag(tags_b)];
     let found =
         Blocks { task: &task, orders: [&sorted[0], &sorted[1]], slots: None }.run([tags_a, tags_b], exec)?;
-    task.finish(task.cut_both(found))
+    task.finish(task.cut_both(found)?)
 }
 
 /// The tagged join of a view with itself: pairs of rows a < b of *different* records.
@@ -92,7 +92,7 @@ pub fn tagged_self_join(
     let sorted = by_tag(tags);
     let found =
         Blocks { task: &task, orders: [&sorted, &sorted], slots: Some(slots) }.run([tags, tags], exec)?;
-    task.finish(task.cut_both(found))
+    task.finish(task.cut_both(found)?)
 }
 
 /// Two sides in the order of their tags.
@@ -136,9 +136,7 @@ impl Blocks<'_> {
             found.absorb(part);
         }
         for run in large {
-            let part = self.large(&run, exec)?;
-            found.missed_expected = found.missed_expected.max(part.missed_expected);
-            found.absorb(part);
+            found.absorb(self.large(&run, exec)?);
         }
         Ok(found)
     }
@@ -170,7 +168,8 @@ impl Blocks<'_> {
         let Some(k) = self.task.options.top_k else { return self.task.keep(found) };
         if self.slots.is_none() {
             let [a, b] = self.task.tables;
-            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+            let pause = || self.task.control.advance(0);
+            found.dropped += keep_best(&mut found.hits, k, [a.ones, b.ones], pause)?;
         }
         self.task.keep(found)
     }

@@ -62,7 +62,7 @@ pub fn update(
     if parts.iter().map(|part| part.len() as u64).sum::<u64>() > options.pairs_max {
         return Err(JoinError::TooManyPairs { pairs_max: options.pairs_max, threshold });
     }
-    joined.pairs = Pairs::from_hits(parts);
+    joined.pairs = Pairs::from_hits(parts, || control.advance(0))?;
     Ok(joined)
 }
 

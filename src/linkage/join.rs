@@ -5,7 +5,7 @@
 use super::arena::FilterTable;
 use super::exec::{Control, Exec};
 use super::kernel::{self, Kernel, KernelLevel};
-use super::pairs::{Pairs, keep_best};
+use super::pairs::{Hit, Pairs, keep_best};
 use super::tiles::{Rows, Shape, Task};
 use crate::wire::Threshold;
 use std::sync::atomic::AtomicU64;
@@ -214,7 +214,7 @@ pub fn join(
     let kept = AtomicU64::new(0);
     let task = Task { tables, shape: Shape::Whole, threshold, kernel, options, control, kept: &kept };
     let found = task.run(exec)?;
-    task.finish(task.cut_both(found))
+    task.finish(task.cut_both(found)?)
 }
 
 /// All pairs of different rows a < b of one table that pass: de-duplication.
@@ -238,12 +238,21 @@ pub fn self_join(
     let task = Task { tables: [rows, rows], shape, threshold, kernel, options, control, kept: &kept };
     let mut found = task.run(exec)?;
     if let Some(k) = options.top_k {
+        let pause = || control.advance(0);
         let directed = found.hits.len() as u64 + found.dropped;
-        keep_best(&mut found.hits, k, &ones, &ones);
-        found.hits.iter_mut().filter(|hit| hit.a > hit.b).for_each(|hit| *hit = hit.swapped());
-        found.hits.sort_unstable_by_key(|hit| hit.key());
-        found.hits =
-            found.hits.chunk_by(|x, y| x == y).filter(|run| run.len() == 2).map(|run| run[0]).collect();
+        keep_best(&mut found.hits, k, [&ones, &ones], pause)?;
+        // A pair that both its rows keep stands there twice.
+        let (up, mut down): (Vec<Hit>, Vec<Hit>) = found.hits.into_iter().partition(|hit| hit.a < hit.b);
+        down.iter_mut().for_each(|hit| *hit = hit.swapped());
+        let (up, down) = (Pairs::from_hits(vec![up], pause)?, Pairs::from_hits(vec![down], pause)?);
+        let mut down = down.hits().peekable();
+        found.hits = up
+            .hits()
+            .filter(|hit| {
+                while down.next_if(|other| other.key() < hit.key()).is_some() {}
+                down.peek() == Some(hit)
+            })
+            .collect();
         found.dropped = directed / 2 - found.hits.len() as u64;
     }
     task.finish(found)

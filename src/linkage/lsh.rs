@@ -83,7 +83,7 @@ fn one_table(task: &Task<'_>, samples: &[Vec<u16>], table: usize) -> Result<Foun
     }
     // The best k of all tables together are among the best k of each.
     if let Some(k) = task.options.top_k.filter(|_| task.shape != Shape::Triangle) {
-        found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+        found.dropped += keep_best(&mut found.hits, k, [a.ones, b.ones], || task.control.advance(0))?;
     }
     task.keep(&mut found)?;
     Ok(found)

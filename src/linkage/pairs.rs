@@ -3,6 +3,12 @@
 //! May see: counts and row numbers. Must not see: filters.
 
 use std::cmp::Ordering;
+use std::convert::Infallible;
+use std::ops::Range;
+
+/// Hits sorted at a time: a few milliseconds, which is what a cancelled join may still take. A row with more of them is
+/// a block of its own.
+const BLOCK_HITS: usize = 1 << 18;
 
 /// Pairs of rows whose Dice reaches the threshold, 10 bytes a pair, ascending by (a, b).
 ///
@@ -39,22 +45,23 @@ impl Pairs {
         let hits = self
             .iter()
             .filter_map(|(a, b, common)| Some(Hit { a: new(a_rows, a)?, b: new(b_rows, b)?, common }));
-        Self::from_hits(vec![hits.collect()])
+        hits.collect()
     }
-    /// Sorts and joins batches of hits; each batch is freed once copied.
-    pub(super) fn from_hits(batches: Vec<Vec<Hit>>) -> Self {
-        let count = batches.iter().map(Vec::len).sum();
-        let mut hits: Vec<Hit> = Vec::with_capacity(count);
-        for batch in batches {
-            hits.extend_from_slice(&batch);
-        }
-        hits.sort_unstable_by_key(|hit| hit.key());
-        hits.dedup();
-        Self {
-            a: hits.iter().map(|hit| hit.a).collect(),
-            b: hits.iter().map(|hit| hit.b).collect(),
-            common: hits.iter().map(|hit| hit.common).collect(),
-        }
+    /// Sorts and joins batches of hits, each pair once. Asks `pause` between blocks whether to go on.
+    ///
+    /// # Errors
+    /// What `pause` says.
+    pub(super) fn from_hits<E>(batches: Vec<Vec<Hit>>, pause: impl Fn() -> Result<(), E>) -> Result<Self, E> {
+        let mut pairs = Self::default();
+        let by_key = |x: &Hit, y: &Hit| x.key().cmp(&y.key());
+        sorted_blocks(batches, by_key, pause, |block| {
+            for hit in block.chunk_by(|x, y| x == y).map(|equal| equal[0]) {
+                pairs.a.push(hit.a);
+                pairs.b.push(hit.b);
+                pairs.common.push(hit.common);
+            }
+        })?;
+        Ok(pairs)
     }
     pub(super) fn hits(&self) -> impl Iterator<Item = Hit> + '_ {
         self.iter().map(|(a, b, common)| Hit { a, b, common })
@@ -63,7 +70,14 @@ impl Pairs {
 
 impl FromIterator<(u32, u32, u16)> for Pairs {
     fn from_iter<I: IntoIterator<Item = (u32, u32, u16)>>(pairs: I) -> Self {
-        Self::from_hits(vec![pairs.into_iter().map(|(a, b, common)| Hit { a, b, common }).collect()])
+        pairs.into_iter().map(|(a, b, common)| Hit { a, b, common }).collect()
+    }
+}
+
+impl FromIterator<Hit> for Pairs {
+    fn from_iter<I: IntoIterator<Item = Hit>>(hits: I) -> Self {
+        let Ok(pairs) = Self::from_hits::<Infallible>(vec![hits.into_iter().collect()], || Ok(()));
+        pairs
     }
 }
 
@@ -90,32 +104,144 @@ pub fn by_score((c1, total1): (u16, u32), (c2, total2): (u16, u32)) -> Ordering 
     (u64::from(c2) * u64::from(total1)).cmp(&(u64::from(c1) * u64::from(total2)))
 }
 
-/// Keeps the best `k` hits of each `a` (score, then smaller b); returns how many were dropped.
-pub(super) fn keep_best(hits: &mut Vec<Hit>, k: u32, ones_a: &[u16], ones_b: &[u16]) -> u64 {
+/// Keeps the best `k` hits of each `a` (score, then smaller b), ascending by `a`; returns how many were dropped.
+///
+/// # Errors
+/// What `pause` says; the hits are lost then.
+pub(super) fn keep_best<E>(
+    hits: &mut Vec<Hit>,
+    k: u32,
+    [ones_a, ones_b]: [&[u16]; 2],
+    pause: impl Fn() -> Result<(), E>,
+) -> Result<u64, E> {
     let total = |hit: &Hit| u32::from(ones_a[hit.a as usize]) + u32::from(ones_b[hit.b as usize]);
-    hits.sort_unstable_by(|x, y| {
+    let best_first = |x: &Hit, y: &Hit| {
         x.a.cmp(&y.a).then_with(|| by_score((x.common, total(x)), (y.common, total(y)))).then(x.b.cmp(&y.b))
-    });
+    };
     let before = hits.len();
-    let (mut last, mut run) = (None, 0);
-    hits.retain(|hit| {
-        run = if last == Some(hit.a) { run + 1 } else { 1 };
-        last = Some(hit.a);
-        run <= k
-    });
-    (before - hits.len()) as u64
+    let all = std::mem::take(hits);
+    sorted_blocks(vec![all], best_first, pause, |block| {
+        for row in block.chunk_by(|x, y| x.a == y.a) {
+            hits.extend_from_slice(&row[..row.len().min(k as usize)]);
+        }
+    })?;
+    Ok((before - hits.len()) as u64)
+}
+
+/// Hands out the hits in order, block by block. `order` puts smaller first rows first; all hits of one first row are in
+/// one block.
+fn sorted_blocks<E>(
+    batches: Vec<Vec<Hit>>,
+    order: impl Fn(&Hit, &Hit) -> Ordering,
+    pause: impl Fn() -> Result<(), E>,
+    mut each: impl FnMut(&[Hit]),
+) -> Result<(), E> {
+    let (mut hits, blocks) = by_first_rows(batches, &pause)?;
+    for block in blocks {
+        pause()?;
+        let block = &mut hits[block];
+        block.sort_unstable_by(&order);
+        each(block);
+    }
+    Ok(())
+}
+
+/// Deals hits out into blocks of neighbouring first rows, each batch freed once dealt: a counting sort, so that no step
+/// is longer than a block.
+fn by_first_rows<E>(
+    mut batches: Vec<Vec<Hit>>,
+    pause: &impl Fn() -> Result<(), E>,
+) -> Result<(Vec<Hit>, Vec<Range<usize>>), E> {
+    let count = batches.iter().map(Vec::len).sum();
+    if count <= BLOCK_HITS && batches.len() == 1 {
+        return Ok((batches.swap_remove(0), vec![0..count]));
+    }
+    // Hits of each first row; then the block it belongs to.
+    let mut rows: Vec<u32> = Vec::new();
+    for hits in batches.iter().flat_map(|batch| batch.chunks(BLOCK_HITS)) {
+        pause()?;
+        for hit in hits {
+            let row = hit.a as usize;
+            if row >= rows.len() {
+                rows.resize(row + 1, 0);
+            }
+            rows[row] += 1;
+        }
+    }
+    let (mut blocks, mut start, mut end) = (Vec::new(), 0, 0);
+    for row in &mut rows {
+        let more = *row as usize;
+        if end > start && end - start + more > BLOCK_HITS {
+            blocks.push(start..end);
+            start = end;
+        }
+        end += more;
+        *row = blocks.len() as u32;
+    }
+    blocks.push(start..end);
+    let mut next: Vec<usize> = blocks.iter().map(|block| block.start).collect();
+    let mut dealt = vec![Hit { a: 0, b: 0, common: 0 }; count];
+    for batch in batches {
+        for hits in batch.chunks(BLOCK_HITS) {
+            pause()?;
+            for hit in hits {
+                let at = &mut next[rows[hit.a as usize] as usize];
+                dealt[*at] = *hit;
+                *at += 1;
+            }
+        }
+    }
+    Ok((dealt, blocks))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linkage::made_up::Dice;
+    use std::cell::Cell;
 
     #[test]
     fn the_best_k_are_kept_with_ties_to_the_smaller_row() {
         let mut hits: Vec<Hit> =
             [(0, 3, 8), (0, 1, 8), (0, 2, 9), (1, 0, 5)].map(|(a, b, common)| Hit { a, b, common }).to_vec();
-        assert_eq!(keep_best(&mut hits, 2, &[10, 10], &[10; 4]), 1);
+        let go_on = || Ok::<(), Infallible>(());
+        assert_eq!(keep_best(&mut hits, 2, [&[10, 10], &[10; 4]], go_on), Ok(1));
         assert_eq!(hits.iter().map(|h| (h.a, h.b)).collect::<Vec<_>>(), [(0, 2), (0, 1), (1, 0)]);
+    }
+
+    /// More than a block of hits, in batches of every size, one row with more than a block of its own.
+    #[test]
+    fn blocks_are_sorted_once_and_can_be_stopped_between_any_two() {
+        let mut dice = Dice::new(5);
+        let mut hits: Vec<Hit> = (0..3 * BLOCK_HITS)
+            .map(|at| Hit {
+                a: if at % 3 == 0 { 70 } else { dice.below(900) as u32 },
+                b: at as u32 / 2,
+                common: 1,
+            })
+            .collect();
+        let mut batches = vec![hits.split_off(17), Vec::new(), hits.clone(), hits.clone()];
+        batches.push(vec![Hit { a: 4_000, b: 0, common: 3 }]);
+        let mut truth = batches.concat();
+        truth.sort_unstable_by_key(|hit| hit.key());
+        truth.dedup();
+        let asked = Cell::new(0);
+        let count = || {
+            asked.set(asked.get() + 1);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(pairs) = Pairs::from_hits(batches.clone(), count);
+        assert!(pairs.hits().eq(truth));
+        let looks = asked.get();
+        assert!(looks >= 3 * 3, "each step, each block: {looks}");
+        for stop in [0, looks / 2, looks - 1] {
+            asked.set(0);
+            let stopped = Pairs::from_hits(batches.clone(), || {
+                asked.set(asked.get() + 1);
+                if asked.get() > stop { Err(asked.get()) } else { Ok(()) }
+            });
+            assert_eq!(stopped, Err(stop + 1));
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl<'s> Sample<'s> {
     fn trial(&self, kernel: Kernel, threshold: Threshold, plan: &Plan) -> Trial {
         let mut trial = Trial { cost: 0, points: Vec::new(), planes_used: 0 };
         let ones_max = self.rows.ones_at(self.rows.order.len() - 1);
-        let sieve = Sieve::new(kernel, threshold, plan.clone(), ones_max);
+        let sieve = Sieve::new(kernel, threshold, plan, ones_max);
         let mut planes = Planes::new(plan.block_words());
         for (row, lane) in &self.tiles {
             let row = (*row).min(self.rows.order.len().saturating_sub(TILE_ROWS));
@@ -199,7 +199,7 @@ impl<'s> Sample<'s> {
 
 /// (cost, depth) of the cheapest depth of one tile.
 fn cheapest(
-    sieve: &Sieve,
+    sieve: &Sieve<'_>,
     picks: &Picks,
     counts: &[(u32, u32)],
     (planes, lanes): (&[u64], usize),

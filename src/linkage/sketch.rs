@@ -231,16 +231,16 @@ impl<'t> Side<'t> {
 }
 
 /// A plan made ready to compare.
-pub(super) struct Sieve {
+pub(super) struct Sieve<'p> {
     pub(super) kernel: Kernel,
     pub(super) threshold: Threshold,
-    pub(super) plan: Plan,
+    pub(super) plan: &'p Plan,
     counter_bits: u32,
 }
 
-impl Sieve {
+impl<'p> Sieve<'p> {
     /// For rows of at most `ones_max` set bits.
-    pub(super) fn new(kernel: Kernel, threshold: Threshold, plan: Plan, ones_max: u32) -> Self {
+    pub(super) fn new(kernel: Kernel, threshold: Threshold, plan: &'p Plan, ones_max: u32) -> Self {
         let counter_bits = kernel::counter_bits(misses_limit(threshold, ones_max) + 1);
         Self { kernel, threshold, plan, counter_bits }
     }

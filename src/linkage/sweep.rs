@@ -22,6 +22,7 @@ const STRIPE_WORDS: usize = 2 << 20;
 /// chunk and a block are what is done between two looks at the cancel flag.
 const CHUNK: usize = 2048;
 const SEGMENT_BLOCKS: usize = 256;
+
 /// Which pairs a sweep owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -37,12 +38,12 @@ pub(super) enum Part {
 
 /// What all tasks of a sweep share.
 pub(super) struct Sweep<'t> {
-    pub(super) rows: Side<'t>,
-    pub(super) lanes: Side<'t>,
+    pub(super) rows: &'t Side<'t>,
+    pub(super) lanes: &'t Side<'t>,
     pub(super) part: Part,
     /// The lanes come from the first table.
     pub(super) swapped: bool,
-    pub(super) sieve: &'t Sieve,
+    pub(super) sieve: &'t Sieve<'t>,
 }
 
 /// A stripe of blocks: their planes, and their rows side by side so that what is left of a tile is verified
@@ -70,10 +71,10 @@ impl Task<'_> {
         for start in (0..blocks).step_by(stripe) {
             let blocks = start..blocks.min(start + stripe);
             exec.fill(&mut planes.words_mut()[..blocks.len() * block_words], block_words, |block, planes| {
-                plan.block(sweep.lanes.table, block_rows(&sweep.lanes, start + block), planes);
+                plan.block(sweep.lanes.table, block_rows(sweep.lanes, start + block), planes);
             });
             exec.fill(&mut lane_words[..blocks.len() * rows_words], rows_words, |block, words| {
-                let rows = block_rows(&sweep.lanes, start + block);
+                let rows = block_rows(sweep.lanes, start + block);
                 let width = sweep.lanes.table.words_per_row();
                 for (row, words) in rows.iter().zip(words.chunks_exact_mut(width)) {
                     words.copy_from_slice(sweep.lanes.table.row(*row as usize));
@@ -82,7 +83,6 @@ impl Task<'_> {
             self.control.advance(0)?;
             let stripe = Stripe { blocks, planes: planes.words(), lane_words: &lane_words };
             for part in self.stripe(sweep, &stripe, exec)? {
-                found.planes = found.planes.max(part.planes);
                 found.absorb(part);
             }
         }
@@ -124,7 +124,7 @@ impl Task<'_> {
         let lane_blocks = stripe.lane_words.chunks(BLOCK * sweep.lanes.table.words_per_row());
         let blocks = stripe.blocks.clone().zip(stripe.planes.chunks_exact(block_words)).zip(lane_blocks);
         for ((block, planes), lane_words) in blocks {
-            let lanes = Lanes::new(&sweep.lanes, block);
+            let lanes = Lanes::new(sweep.lanes, block);
             let owned = chunk.owned(sweep.part, &lanes);
             if owned > 0 {
                 let picks = picks.get_or_insert_with(|| chunk.picks(sweep));

@@ -73,6 +73,8 @@ impl Found {
         self.hits.extend_from_slice(&part.hits);
         self.dropped += part.dropped;
         self.verified += part.verified;
+        self.planes = self.planes.max(part.planes);
+        self.missed_expected = self.missed_expected.max(part.missed_expected);
     }
 }
 
@@ -100,6 +102,12 @@ impl Task<'_> {
             return Ok(Found::default());
         }
         let swapped = a.order.len() > b.order.len();
+        if self.shape == Shape::Whole
+            && a.order.len().min(b.order.len()) <= FEW_ROWS
+            && self.options.mode == JoinMode::Exact
+        {
+            return self.few(if swapped { [&b, &a] } else { [&a, &b] }, swapped, exec);
+        }
         let parts = match self.shape {
             Shape::Triangle | Shape::Mirror => vec![(Part::Before, false)],
             Shape::Whole if both_ways(&a, &b, self.threshold) => {
@@ -107,12 +115,6 @@ impl Task<'_> {
             }
             Shape::Whole => vec![(Part::All, swapped)],
         };
-        if self.shape == Shape::Whole
-            && a.order.len().min(b.order.len()) <= FEW_ROWS
-            && self.options.mode == JoinMode::Exact
-        {
-            return self.few(if swapped { [&b, &a] } else { [&a, &b] }, swapped, exec);
-        }
         let (rows, lanes) = if parts[0].1 { (&b, &a) } else { (&a, &b) };
         let plan = if self.options.mode == JoinMode::Counted {
             count_all(a.table)
@@ -120,10 +122,10 @@ impl Task<'_> {
             choose(self.kernel, rows, lanes, (self.threshold, parts[0].0 != Part::All))
         };
         let ones_max = a.ones_at(a.order.len() - 1).max(b.ones_at(b.order.len() - 1));
-        let sieve = Sieve::new(self.kernel, self.threshold, plan, ones_max);
+        let sieve = Sieve::new(self.kernel, self.threshold, &plan, ones_max);
         let mut found = Found::default();
         for (part, swapped) in parts {
-            let (rows, lanes) = if swapped { (b.clone(), a.clone()) } else { (a.clone(), b.clone()) };
+            let (rows, lanes) = if swapped { (&b, &a) } else { (&a, &b) };
             self.sweep(&Sweep { rows, lanes, part, swapped, sieve: &sieve }, exec, &mut found)?;
         }
         Ok(found)
@@ -185,7 +187,7 @@ impl Task<'_> {
         if let Some(k) = self.options.top_k
             && (last || found.hits.len() > found.cut_at.max(64 << 10))
         {
-            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
+            found.dropped += keep_best(&mut found.hits, k, [a.ones, b.ones], || self.control.advance(0))?;
             found.cut_at = 2 * found.hits.len();
         }
         if last || self.options.top_k.is_none() { self.keep(found) } else { Ok(()) }
@@ -203,15 +205,15 @@ impl Task<'_> {
     }
 
     /// Cuts to the best k of each first row and, of those, of each second row.
-    pub(super) fn cut_both(&self, mut found: Found) -> Found {
+    pub(super) fn cut_both(&self, mut found: Found) -> Result<Found, JoinError> {
         let [a, b] = self.tables;
         if let Some(k) = self.options.top_k {
-            found.dropped += keep_best(&mut found.hits, k, a.ones, b.ones);
-            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
-            found.dropped += keep_best(&mut found.hits, k, b.ones, a.ones);
-            found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+            for ones in [[a.ones, b.ones], [b.ones, a.ones]] {
+                found.dropped += keep_best(&mut found.hits, k, ones, || self.control.advance(0))?;
+                found.hits.iter_mut().for_each(|hit| *hit = hit.swapped());
+            }
         }
-        found
+        Ok(found)
     }
 
     fn too_many(&self) -> JoinError {
@@ -230,7 +232,8 @@ impl Task<'_> {
             planes: found.planes,
             recall_expected: 1.0 - found.missed_expected,
         };
-        Ok(Joined { pairs: Pairs::from_hits(vec![found.hits]), pairs_dropped: found.dropped, stats })
+        let pairs = Pairs::from_hits(vec![found.hits], || self.control.advance(0))?;
+        Ok(Joined { pairs, pairs_dropped: found.dropped, stats })
     }
 }
 

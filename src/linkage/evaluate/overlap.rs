@@ -3,6 +3,7 @@
 //! May see: the numbered truth and the links of band match. Must not see: encodings.
 
 use super::{Linked, Truth};
+use crate::linkage::assign::find;
 use crate::wire::Band;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,12 +26,12 @@ pub(super) fn combinations(truth: &Truth<'_>, linked: &Linked) -> Vec<Combinatio
     names.dedup();
     let mut parent: Vec<u32> = (0u32..).take(truth.rows.len()).collect();
     for ((left, right), _) in linked.iter().filter(|(_, band)| **band == Band::Match) {
-        let (one, other) = (root(&mut parent, *left), root(&mut parent, *right));
+        let (one, other) = (find(&mut parent, *left), find(&mut parent, *right));
         parent[one.max(other) as usize] = one.min(other);
     }
     let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for record in (0u32..).take(truth.rows.len()) {
-        groups.entry(root(&mut parent, record)).or_default().push(record);
+        groups.entry(find(&mut parent, record)).or_default().push(record);
     }
     let agencies = |records: &[u32]| {
         let mut known: Vec<&str> = records.iter().map(|record| truth.row(*record).agency.as_str()).collect();
@@ -51,14 +52,4 @@ pub(super) fn combinations(truth: &Truth<'_>, linked: &Linked) -> Vec<Combinatio
         .collect();
     found.sort_by(|one, other| other.truth.cmp(&one.truth).then(other.found.cmp(&one.found)));
     found
-}
-
-/// The smallest record of `record`'s group; paths are halved on the way.
-fn root(parent: &mut [u32], mut record: u32) -> u32 {
-    while parent[record as usize] != record {
-        let above = parent[parent[record as usize] as usize];
-        parent[record as usize] = above;
-        record = above;
-    }
-    record
 }

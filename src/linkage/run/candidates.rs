@@ -13,6 +13,8 @@ use crate::wire::DecisionModel;
 
 /// Pairs judged between two looks at the cancel flag.
 const CHUNK_PAIRS: usize = 4_096;
+/// Pairs sorted or merged between two looks.
+const SORT_PAIRS: usize = 1 << 18;
 /// Records of one side that may share the value of an exact token: beyond it the value says nothing.
 const EXACT_HOLDERS_MAX: usize = 16;
 
@@ -69,7 +71,7 @@ pub(super) fn dataset_pairs(datasets: &[Dataset], deduplicate: bool) -> Vec<(usi
     pairs
 }
 
-/// Finds and judges the candidates of every pair of datasets that `may` be linked.
+/// Finds and judges the candidates of every pair of datasets that may be linked.
 pub(super) fn find(
     datasets: &[Dataset],
     known: &Known,
@@ -147,9 +149,9 @@ impl<'s> Search<'s> {
 
     /// Judged pairs between two datasets, or inside `left` where `right` is none, ascending.
     pub(super) fn between(&mut self, left: &Dataset, right: Option<&Dataset>) -> Result<Vec<Edge>, RunError> {
-        let mut pairs = self.joined(left, right)?;
-        pairs.extend(self.exact(left, right));
-        self.judge(left, right, pairs)
+        let pairs = self.joined(left, right)?;
+        let pairs = merged(&pairs, &self.exact(left, right), self.control)?;
+        self.judge(left, right, &pairs)
     }
 
     /// Pairs of records that some slot makes candidates.
@@ -162,36 +164,36 @@ impl<'s> Search<'s> {
             let Some(joined) = self.join_view(view, left, right)? else { continue };
             self.truncation.pairs_dropped += joined.pairs_dropped;
             let slots = u32::try_from(left.views[view].slots).unwrap_or(u32::MAX);
-            pairs.extend(joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)));
-            // Several slots find the same pair: keep memory to distinct ones.
-            pairs.sort_unstable();
-            pairs.dedup();
+            let mut found: Vec<u64> =
+                joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)).collect();
+            drop(joined);
+            sort_ascending_a(&mut found, self.control)?;
+            pairs = merged(&pairs, &found, self.control)?;
         }
         Ok(pairs)
     }
 
-    /// Pairs of records that hold the same exact token, where such tokens are evidence.
+    /// Pairs of records that hold the same exact token, where such tokens are evidence; ascending.
     pub(super) fn exact(&mut self, left: &Dataset, right: Option<&Dataset>) -> Vec<u64> {
         let mut pairs = Vec::new();
         for column in (0..left.exact.len()).filter(|column| self.judge.joins_exact(*column)) {
             let theirs = right.map(|right| &right.exact[column][..]);
             self.truncation.exact_values_skipped += join_exact(&left.exact[column], theirs, &mut pairs);
         }
+        pairs.sort_unstable();
         pairs
     }
 
-    /// Judges pairs; the answer is ascending by (a, b).
+    /// Judges pairs, which ascend and differ; the answer ascends by (a, b).
     pub(super) fn judge(
         &mut self,
         left: &Dataset,
         right: Option<&Dataset>,
-        mut pairs: Vec<u64>,
+        pairs: &[u64],
     ) -> Result<Vec<Edge>, RunError> {
-        pairs.sort_unstable();
-        pairs.dedup();
         self.pairs_judged += pairs.len() as u64;
         let (right, judge) = (right.unwrap_or(left), self.judge);
-        self.map(&pairs, |a, b| {
+        self.map(pairs, |a, b| {
             let verdict = judge.judge(left, a as usize, right, b as usize)?;
             Some(Edge { a, b, verdict })
         })
@@ -236,6 +238,44 @@ impl<'s> Search<'s> {
             joined => joined.map(Some),
         }
     }
+}
+
+/// Sorts pairs whose first records ascend already.
+fn sort_ascending_a(pairs: &mut [u64], control: &Control) -> Result<(), JoinError> {
+    let mut rest = pairs;
+    while !rest.is_empty() {
+        control.advance(0)?;
+        let last = unpack(rest[rest.len().min(SORT_PAIRS) - 1]).0;
+        let end = rest.partition_point(|pair| unpack(*pair).0 <= last);
+        let (block, after) = rest.split_at_mut(end);
+        block.sort_unstable();
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Two ascending lists as one, each pair once: several slots find the same pair.
+fn merged(left: &[u64], right: &[u64], control: &Control) -> Result<Vec<u64>, JoinError> {
+    let mut all: Vec<u64> = Vec::with_capacity(left.len().max(right.len()));
+    let (mut at_left, mut at_right) = (0, 0);
+    for step in 0.. {
+        if step % SORT_PAIRS == 0 {
+            control.advance(0)?;
+        }
+        let next = match (left.get(at_left), right.get(at_right)) {
+            (None, None) => break,
+            (Some(one), Some(other)) => *one.min(other),
+            (Some(one), None) => *one,
+            (None, Some(other)) => *other,
+        };
+        // One list at most brings what the other brought: both step over it, and over its repetitions.
+        at_left += usize::from(left.get(at_left) == Some(&next));
+        at_right += usize::from(right.get(at_right) == Some(&next));
+        if all.last() != Some(&next) {
+            all.push(next);
+        }
+    }
+    Ok(all)
 }
 
 /// Adds every pair of records that hold the same exact token; returns how many values were skipped

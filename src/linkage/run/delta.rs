@@ -159,7 +159,9 @@ fn update(
             }
         }
     }
-    let mut edges = search.judge(left.dataset, other, pairs)?;
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut edges = search.judge(left.dataset, other, &pairs)?;
     let kept = known.edges.iter().filter_map(|edge| {
         let (a, b) = (left.unchanged(&edge.a)?, right.unchanged(&edge.b)?);
         let (a, b) = if within && a > b { (b, a) } else { (a, b) };

@@ -9,6 +9,7 @@ use crate::linkage::assign::{Candidate, one_to_one};
 use crate::linkage::decide::Judge;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::groups::{RecordAt, group_apart};
+use crate::linkage::join::JoinError;
 use crate::wire::{Band, Reason};
 
 /// For each dataset, for each record, its place among the dataset's refs in ascending order.
@@ -48,9 +49,8 @@ pub(super) fn settle(
 ) -> Result<Run, RunError> {
     let ranks = Ranks::of(datasets);
     let settled = exec.map(candidates.pairs.len(), |at| {
-        control.advance(0)?;
         let pair = &candidates.pairs[at];
-        Ok(settle_pair(datasets, judge, (pair, &known.applied(pair)), options, &ranks))
+        settle_pair(datasets, judge, (pair, &known.applied(pair)), options, (&ranks, control))
     })?;
     let mut run = Run::empty();
     run.truncation = candidates.truncation;
@@ -64,14 +64,17 @@ pub(super) fn settle(
     for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
         place[dataset] = super::candidates::number(at);
     }
+    control.advance(0)?;
     group_links(datasets, (&ranks, &place), known, &mut run);
     if options.thirds {
         let place = |agency: u16| place[usize::from(agency)];
-        thirds::add(&mut run, |one, other| place(one) < place(other));
-        run.links.sort_by_cached_key(|link| {
-            let agencies = (place(link.agency_a), place(link.agency_b));
-            (agencies, ranks.rank(link.agency_a, link.record_a), ranks.rank(link.agency_b, link.record_b))
-        });
+        control.advance(0)?;
+        if thirds::add(&mut run, known, |one, other| place(one) < place(other)) {
+            run.links.sort_by_cached_key(|link| {
+                let agencies = (place(link.agency_a), place(link.agency_b));
+                (agencies, ranks.rank(link.agency_a, link.record_a), ranks.rank(link.agency_b, link.record_b))
+            });
+        }
     }
     Ok(run)
 }
@@ -81,8 +84,9 @@ fn settle_pair(
     judge: &Judge,
     (pair, judged): (&PairEdges, &[Edge]),
     options: &LinkOptions,
-    ranks: &Ranks,
-) -> Settled {
+    (ranks, control): (&Ranks, &Control),
+) -> Result<Settled, JoinError> {
+    control.advance(0)?;
     let rank = |edge: &Edge| (ranks.rank(pair.agency_a, edge.a), ranks.rank(pair.agency_b, edge.b));
     let mut edges: Vec<Edge>;
     let mut settled = Settled { links: Vec::new(), components_over_cap: 0 };
@@ -93,6 +97,7 @@ fn settle_pair(
             .map(|(at, edge)| (std::cmp::Reverse(edge.verdict.score.key()), rank(edge), at))
             .collect();
         order.sort_unstable();
+        control.advance(0)?;
         edges = order.into_iter().map(|(.., at)| judged[at as usize]).collect();
         let floor = judge.review_key();
         let candidates: Vec<Candidate> = edges
@@ -105,6 +110,7 @@ fn settle_pair(
             .collect();
         let [records_a, records_b] =
             [pair.agency_a, pair.agency_b].map(|agency| datasets[usize::from(agency)].len());
+        control.advance(0)?;
         let assignment = one_to_one(&candidates, records_a, records_b, options.component_records_max);
         settled.components_over_cap = assignment.components_over_cap;
         let mut chosen: Vec<Edge> = assignment.chosen.iter().map(|at| edges[*at as usize]).collect();
@@ -123,7 +129,7 @@ fn settle_pair(
         band: edge.verdict.band,
         reasons: edge.verdict.reasons,
     }));
-    settled
+    Ok(settled)
 }
 
 /// Lowers a match to review where another record fits nearly as well (within `margin`), unless that other

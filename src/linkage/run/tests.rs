@@ -342,4 +342,9 @@ fn two_matches_with_one_third_record_make_a_third_match() {
     assert_eq!(links.iter().filter(|link| (link.0, link.1) == (0, 1)).count(), 1);
     // Two agencies have no third.
     assert_eq!(bands("0.8", true, &datasets[..2]), []);
+    // Agencies that the agreement does not link are not linked through a third either.
+    let mut known = Known::default();
+    known.unlinked(1, 0);
+    let links = run_known(&datasets, &known, &dice("0.8", "0.8")).links;
+    assert_eq!(links.iter().map(|link| (link.agency_a, link.agency_b)).collect::<Vec<_>>(), [(0, 2), (1, 2)]);
 }

@@ -6,7 +6,7 @@
 //! A direct match of each with one record of a third agency speaks for them. Groups hold at most one
 //! record of an agency and no pair that people keep apart, so what follows is one-to-one and obeys them.
 
-use super::{Link, Run};
+use super::{Known, Link, Run};
 use crate::linkage::groups::RecordAt;
 use crate::wire::{Band, Reason, Reasons, Score};
 use std::collections::BTreeSet;
@@ -48,13 +48,14 @@ fn ends(link: &Link) -> (RecordAt, RecordAt) {
 }
 
 /// Adds the matches that follow, raises reviews to what follows and drops reviews that contradict it.
-/// New links stand at the end, `first` deciding which of two agencies stands first in a link.
-pub(super) fn add(run: &mut Run, first: impl Fn(u16, u16) -> bool) {
+/// New links stand at the end, `first` deciding which of two agencies stands first in a link; says whether there are any.
+/// Agencies that may not be linked are not linked through a third either.
+pub(super) fn add(run: &mut Run, known: &Known, first: impl Fn(u16, u16) -> bool) -> bool {
     let directory = Directory::of(&run.links);
     let mut found = Found { added: Vec::new(), raised: Vec::new(), dropped: BTreeSet::new() };
     for members in run.groups.iter().filter(|members| members.len() > 2) {
         for (at, left) in members.iter().enumerate() {
-            for right in &members[at + 1..] {
+            for right in members[at + 1..].iter().filter(|right| known.may_link(left.agency, right.agency)) {
                 found.look(&run.links, &directory, members, (*left, *right), &first);
             }
         }
@@ -66,7 +67,9 @@ pub(super) fn add(run: &mut Run, first: impl Fn(u16, u16) -> bool) {
     }
     let mut at = 0..;
     run.links.retain(|_| at.next().is_none_or(|at| !found.dropped.contains(&at)));
+    let any = !found.added.is_empty();
     run.links.append(&mut found.added);
+    any
 }
 
 struct Found {

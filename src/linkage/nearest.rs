@@ -103,14 +103,8 @@ impl Resident {
         let picks = sieve.picks(queries, tile, (most, sieve.misses(most, 0)));
         let mut over = [0; TILE * PLANE_WORDS];
         let over = &mut over[..tile.len() * PLANE_WORDS];
-        let block_words = self.plan.block_words();
-        let mut ahead = self.planes.words();
-        for (rows, planes) in self.order.chunks(BLOCK).zip(self.planes.words().chunks_exact(block_words)) {
-            // A block's planes are read once, here and there: no processor guesses that by itself.
-            ahead = &ahead[block_words..];
-            if !ahead.is_empty() {
-                picks.prefetch(0..tile.len(), ahead);
-            }
+        let blocks = self.planes.words().chunks_exact(self.plan.block_words());
+        for (rows, planes) in self.order.chunks(BLOCK).zip(blocks) {
             let emptiest = rows.first().map_or(0, |row| u32::from(self.ones[*row as usize]));
             let counts = tile.iter().map(|query| (u32::from(ones[*query as usize]), emptiest));
             sieve.sift((&picks, 0..tile.len()), counts, planes, None, over);

@@ -223,23 +223,6 @@ impl Picks {
         let rows = self.picks.chunks_exact(self.stride.max(1));
         rows.flat_map(|row| &row[..count]).max().map_or(0, |plane| usize::from(*plane))
     }
-    /// Asks memory for the planes that `rows` pick from a block that is read soon. A hint: no result depends on it.
-    ///
-    /// # Panics
-    /// When the block lacks planes.
-    pub(crate) fn prefetch(&self, rows: std::ops::Range<usize>, planes: &[u64]) {
-        assert!(planes.len() >= self.planes * PLANE_WORDS, "every pick names a plane");
-        #[cfg(target_arch = "x86_64")]
-        for pick in &self.picks[rows.start * self.stride..rows.end * self.stride] {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint about an address; SSE is part of x86-64.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(planes[usize::from(*pick) * PLANE_WORDS..].as_ptr().cast())
-            };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = rows;
-    }
     /// Picks a row has room for.
     pub(crate) fn stride(&self) -> usize {
         self.stride

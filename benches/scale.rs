@@ -1,6 +1,7 @@
 //! What only a large and quiet machine can tell: growth, threads, 1 M x 1 M, look-ups, a city of ten agencies.
 //!
-//! `cargo bench --bench scale` runs everything (about ten minutes on two cores); `-- --rows N` cuts the tables to N.
+//! `cargo bench --bench scale` runs everything (about four minutes on two cores); `-- --rows N` cuts the tables to N, and
+//! names of parts (threads, cancelling, growth, city, look-ups, more-look-ups) run those only.
 //! Prints rows of the table in docs/performance.md as they are measured.
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +20,7 @@ use blindlink::linkage::kernel::KernelLevel;
 use blindlink::linkage::nearest::Resident;
 use rayon::ThreadPool;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
@@ -143,27 +144,48 @@ fn city(agencies: usize, rows: usize, pool: &ThreadPool) {
     );
 }
 
-/// From the request to the answer.
-fn cancelling(rows: usize, pool: &ThreadPool) {
+/// From the request to the answer; the request comes `waits` ms after the join is so far.
+fn cancelling(
+    what: &str,
+    (rows, t): (usize, &str),
+    waits: [u64; 5],
+    so_far: fn(&Control) -> bool,
+    pool: &ThreadPool,
+) {
     let [a, b] = tables::made_up(rows, 1024);
-    let mut times = Vec::new();
-    for wait in [20, 60, 110, 170, 240] {
+    let options = JoinOptions { pairs_max: u64::MAX, ..JoinOptions::default() };
+    let (mut times, mut late) = (Vec::new(), 0);
+    for wait in waits {
         let control = Control::new();
-        let asked = std::thread::scope(|scope| {
+        let (asked, stopped, joined) = std::thread::scope(|scope| {
             let asked = scope.spawn(|| {
-                std::thread::sleep(std::time::Duration::from_millis(wait));
+                while !so_far(&control) {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(Duration::from_millis(wait));
                 control.cancel();
                 Instant::now()
             });
-            let _ = join(&a, &b, "0.8".parse().unwrap(), &JoinOptions::default(), Exec::Pool(pool), &control);
-            let stopped = Instant::now();
-            stopped.saturating_duration_since(asked.join().unwrap())
+            let joined = join(&a, &b, t.parse().unwrap(), &options, Exec::Pool(pool), &control);
+            (asked.join().unwrap(), Instant::now(), joined)
         });
-        times.push(asked.as_secs_f64() * 1e3);
+        match joined {
+            Ok(_) => late += 1,
+            Err(_) => times.push(stopped.saturating_duration_since(asked).as_secs_f64() * 1e3),
+        }
     }
-    let (middle, least, most) = median(times);
-    println!("cancelling {rows} x {rows} | {middle:.1} ms ({least:.1} to {most:.1}) | five times");
+    if times.is_empty() {
+        println!("cancelling {what}, {rows} x {rows}, {t} | ended before it was asked");
+        return;
+    }
+    let ((middle, least, most), asked) = (median(times.clone()), times.len());
+    println!(
+        "cancelling {what}, {rows} x {rows}, {t} | {middle:.1} ms ({least:.1} to {most:.1}) | {asked} times, {late} more had ended"
+    );
 }
+
+/// A part of the bench and its name on the command line.
+type Part<'p> = (&'p str, &'p dyn Fn());
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -175,11 +197,31 @@ fn main() {
     let two = pool(2);
     let start = Instant::now();
     println!("kernel {}; what | figure | more", KernelLevel::detect());
-    threads(rows_max.min(100_000));
-    cancelling(rows_max.min(300_000), &two);
-    growth(rows_max, &two);
-    city(10, rows_max.min(100_000), &two);
-    lookups(rows_max);
-    lookups(10 * rows_max);
+    let parts: [Part<'_>; 6] = [
+        ("threads", &|| threads(rows_max.min(100_000))),
+        ("cancelling", &|| {
+            let waits = [20, 60, 110, 170, 240];
+            cancelling("while it compares", (rows_max.min(300_000), "0.8"), waits, |_| true, &two);
+            let compared = |control: &Control| {
+                control.pairs_total() > 0 && control.pairs_done() >= control.pairs_total()
+            };
+            cancelling(
+                "while it sorts",
+                (rows_max.min(10_000), "0.5"),
+                [0, 20, 60, 150, 400],
+                compared,
+                &two,
+            );
+        }),
+        ("growth", &|| growth(rows_max, &two)),
+        ("city", &|| city(10, rows_max.min(100_000), &two)),
+        ("look-ups", &|| lookups(rows_max)),
+        ("more-look-ups", &|| lookups(10 * rows_max)),
+    ];
+    let named = |name: &str| args.iter().any(|arg| arg == name);
+    let all = !parts.iter().any(|(name, _)| named(name));
+    for (_, part) in parts.iter().filter(|(name, _)| all || named(name)) {
+        part();
+    }
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
 }

@@ -132,11 +132,9 @@ impl Blocks<'_> {
             Ok(found)
         })?;
         let mut found = Found::default();
-        for part in parts {
-            found.absorb(part);
-        }
+        found.absorb(parts, self.task.control)?;
         for run in large {
-            found.absorb(self.large(&run, exec)?);
+            found.absorb(vec![self.large(&run, exec)?], self.task.control)?;
         }
         Ok(found)
     }

@@ -35,9 +35,7 @@ pub(super) fn run(task: &Task<'_>, tables: u16, bits: u8, exec: Exec<'_>) -> Res
         Ok(found)
     })?;
     let mut found = Found { missed_expected: missed_expected(task, tables, bits), ..Found::default() };
-    for part in parts {
-        found.absorb(part);
-    }
+    found.absorb(parts, task.control)?;
     Ok(found)
 }
 

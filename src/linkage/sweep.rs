@@ -82,9 +82,7 @@ impl Task<'_> {
             });
             self.control.advance(0)?;
             let stripe = Stripe { blocks, planes: planes.words(), lane_words: &lane_words };
-            for part in self.stripe(sweep, &stripe, exec)? {
-                found.absorb(part);
-            }
+            found.absorb(self.stripe(sweep, &stripe, exec)?, self.control)?;
         }
         Ok(())
     }

@@ -69,12 +69,18 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn absorb(&mut self, part: Self) {
-        self.hits.extend_from_slice(&part.hits);
-        self.dropped += part.dropped;
-        self.verified += part.verified;
-        self.planes = self.planes.max(part.planes);
-        self.missed_expected = self.missed_expected.max(part.missed_expected);
+    /// Adds what parts found; tens of millions of hits take a while, so it asks between parts whether to go on.
+    pub(super) fn absorb(&mut self, parts: Vec<Self>, control: &Control) -> Result<(), JoinError> {
+        self.hits.reserve(parts.iter().map(|part| part.hits.len()).sum());
+        for part in parts {
+            control.advance(0)?;
+            self.hits.extend_from_slice(&part.hits);
+            self.dropped += part.dropped;
+            self.verified += part.verified;
+            self.planes = self.planes.max(part.planes);
+            self.missed_expected = self.missed_expected.max(part.missed_expected);
+        }
+        Ok(())
     }
 }
 
@@ -153,7 +159,7 @@ impl Task<'_> {
             Ok(found)
         })?;
         let mut found = Found::default();
-        parts.into_iter().for_each(|part| found.absorb(part));
+        found.absorb(parts, self.control)?;
         Ok(found)
     }
 

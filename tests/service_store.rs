@@ -301,7 +301,7 @@ fn another_format_is_refused() {
 const CHILD_FOLDER: &str = "BLINDLINK_TEST_CRASH_FOLDER";
 
 /// Not a test of its own: the process that the next test kills. It seals dataset after dataset, and
-/// writes the number of records of each to a file once the seal has returned.
+/// writes the id of each to a file, after those before it, once the seal has returned.
 #[test]
 #[ignore = "run by a_killed_process_leaves_what_was_confirmed"]
 fn crashing_child() {
@@ -311,10 +311,12 @@ fn crashing_child() {
     let vault = open(&store);
     project(&vault);
     let already = current(&vault).map_or(0, |(_, refs)| refs.len() as u64);
+    let mut confirmed = String::new();
     for records in already + 1.. {
-        send(&vault, &batch("council", 0..records * 37 % 4_000 + 1, (records % 9) as u8)).unwrap();
-        let count = current(&vault).unwrap().1.len();
-        std::fs::write(folder.join("confirmed.new"), count.to_string()).unwrap();
+        let sealed =
+            send(&vault, &batch("council", 0..records * 37 % 4_000 + 1, (records % 9) as u8)).unwrap();
+        confirmed.push_str(&format!("{}\n", sealed));
+        std::fs::write(folder.join("confirmed.new"), &confirmed).unwrap();
         std::fs::rename(folder.join("confirmed.new"), folder.join("confirmed")).unwrap();
     }
 }
@@ -322,6 +324,7 @@ fn crashing_child() {
 #[test]
 fn a_killed_process_leaves_what_was_confirmed() {
     let folder = tempfile::tempdir().unwrap();
+    let mut earlier: Vec<String> = Vec::new();
     for round in 0..6u64 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crashing_child", "--ignored"])
@@ -344,8 +347,12 @@ fn a_killed_process_leaves_what_was_confirmed() {
         let report = check(Arc::clone(&store), Some(root_key()), system_clock()).unwrap();
         assert_eq!(report.faults, Vec::<String>::new(), "round {round}");
         assert_eq!(report.datasets, 1, "one whole dataset is in force");
-        let (_, found) = current(&open(&store)).unwrap();
+        earlier.extend(std::fs::read_to_string(&confirmed).unwrap().lines().map(ToOwned::to_owned));
+        let (id, found) = current(&open(&store)).unwrap();
         assert_eq!(found, refs(0..found.len() as u64), "never half of one");
+        // The last one confirmed, or one that was sealed and not yet confirmed when the process died.
+        let place = earlier.iter().position(|sealed| *sealed == id.to_string());
+        assert!(place.is_none_or(|at| at + 1 == earlier.len()), "a confirmed one was lost, round {round}");
         store.flush().unwrap();
     }
 }

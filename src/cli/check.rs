@@ -31,7 +31,7 @@ pub(crate) fn check(args: &CheckArgs, terminal: Terminal) -> Outcome {
         Err(error) => return Err(error).or_exit(Exit::BadInput),
     };
     // With the workspace's keys the encodings are made and tested, and thrown away.
-    let setup = workspaces.as_ref().and_then(|_| WithArgs::of_workspace(&args.workspace).ok());
+    let setup = workspaces.as_ref().map(|_| WithArgs::of_workspace(&args.workspace)).transpose()?;
     let mut encodings = setup.map(|setup| (SelfTest::new(setup.encoder.schema()), setup.encoder));
     let mut extract = open_extract(&args.extract, &args.reading, workspaces, terminal)?;
     while let Some(batch) = extract.next_batch().or_exit_with(Exit::BadInput, args.extract.display())? {

@@ -46,6 +46,14 @@ pub(crate) fn write_atomic(
     Ok(())
 }
 
+/// Writes a value as JSON for people to read, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+    write_atomic(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value).or_exit(Exit::Internal)?;
+        writeln!(out).or_exit(Exit::Internal)
+    })
+}
+
 /// Makes a folder only its owner may enter.
 pub(crate) fn private_folder(path: &Path) -> Result<(), Failure> {
     let doing = || format!("making the folder {}", path.display());

@@ -1,7 +1,7 @@
 //! `blindlink ledger`: verify and prove exports offline; fetch them, watch and co-sign from a workspace.
 
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::files::{read_text, write_atomic};
+use super::files::{read_text, write_json};
 use super::term::{Terminal, count};
 use crate::ledger::{
     EntryProof, ExportError, ExportVerifier, LINE_BYTES_MAX, LogKey, LogName, SignedCheckpoint, Trusted,
@@ -9,7 +9,7 @@ use crate::ledger::{
 };
 use crate::wire::{AgencyId, limits};
 use serde_json::json;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -200,7 +200,11 @@ fn prove(args: &ProveArgs, terminal: Terminal) -> Outcome {
     let proof = crate::ledger::prove(text.as_bytes(), args.entry, trust.trusted(&args.trust));
     let proof = proof.map_err(|error| found(&args.export, error))?;
     write_json(&args.out, &proof)?;
-    terminal.line(format!("entry {} is proved in {}", args.entry, args.out.display()))?;
+    if terminal.json {
+        terminal.report(&json!({"entry": args.entry, "proof": args.out}))?;
+    } else {
+        terminal.line(format!("entry {} is proved in {}", args.entry, args.out.display()))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -224,11 +228,4 @@ fn verify_entry(args: &VerifyEntryArgs, terminal: Terminal) -> Outcome {
         ))?;
     }
     Ok(Exit::Done)
-}
-
-pub(super) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
-    write_atomic(path, |out| {
-        serde_json::to_writer_pretty(&mut *out, value).or_exit(Exit::Internal)?;
-        writeln!(out).or_exit(Exit::Internal)
-    })
 }

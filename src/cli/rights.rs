@@ -1,8 +1,8 @@
 //! `rights`: what an agency owes a person, and itself: erase a record, show what is held, leave the project.
 
 use super::ask::FromArgs;
-use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::files::write_atomic;
+use super::exit::{Exit, Failure, Outcome};
+use super::files::write_json;
 use super::term::Terminal;
 use super::workspace::client_failure;
 use crate::agency::key::AgencyKey;
@@ -10,8 +10,7 @@ use crate::wire::messages::{HeldMessage, RecordRequest, WithdrawalRequest};
 use crate::wire::{AgencyId, RecordRef};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Has one of your own records erased at the centre, shows everything held of it, or takes your agency
 /// out of the project. Each act is written into the centre's ledger.
@@ -58,7 +57,11 @@ pub(crate) fn rights(args: &RightsArgs, terminal: Terminal) -> Outcome {
     match &args.command {
         Command::Erase(args) => {
             let receipt: Value = ask(args, "erasures")?;
-            write(&args.out, &receipt)?;
+            write_json(&args.out, &receipt)?;
+            if terminal.json {
+                terminal.report(&receipt)?;
+                return Ok(Exit::Done);
+            }
             let count = |field: &str| receipt["erasure"][field].as_u64().unwrap_or(0);
             let (encodings, links) = (count("encodings"), count("links"));
             let file = args.out.display();
@@ -66,7 +69,11 @@ pub(crate) fn rights(args: &RightsArgs, terminal: Terminal) -> Outcome {
         }
         Command::Held(args) => {
             let held: HeldMessage = ask(args, "held")?;
-            write(&args.out, &held)?;
+            write_json(&args.out, &held)?;
+            if terminal.json {
+                terminal.report(&held)?;
+                return Ok(Exit::Done);
+            }
             let (encodings, links) = (held.encodings.len(), held.links.len());
             let erased = if held.erased { "; it was erased on request" } else { "" };
             let file = args.out.display();
@@ -77,7 +84,11 @@ pub(crate) fn rights(args: &RightsArgs, terminal: Terminal) -> Outcome {
             let path = format!("/v1/projects/{}/withdrawal", workspace.config.project);
             let request = WithdrawalRequest { agency: args.confirm.clone() };
             let statement: Value = client.post(&path, &request, None).map_err(client_failure)?;
-            write(&args.out, &statement)?;
+            write_json(&args.out, &statement)?;
+            if terminal.json {
+                terminal.report(&statement)?;
+                return Ok(Exit::Done);
+            }
             let file = args.out.display();
             terminal.line(format!("{} has left the project; statement: {file}", args.confirm))?;
         }
@@ -92,9 +103,4 @@ fn ask<T: serde::de::DeserializeOwned>(args: &RecordArgs, resource: &str) -> Res
     let record: RecordRef = own.refs(&config.agency, &config.project).record_ref(&args.record);
     let path = format!("/v1/projects/{}/{resource}", config.project);
     client.post(&path, &RecordRequest { record }, None).map_err(client_failure)
-}
-
-fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).or_exit(Exit::Internal)?;
-    write_atomic(path, |file| writeln!(file, "{text}").or_exit(Exit::Internal))
 }

@@ -90,7 +90,7 @@ fn show(schema: &Schema, terminal: Terminal) -> Outcome {
         |text: &str| Schema::parse(text).is_ok_and(|known| known.fingerprint() == schema.fingerprint());
     match Schema::builtins().find(|(.., text)| same(text)) {
         Some((.., text)) => terminal.line(text.trim_end())?,
-        None => terminal.line(toml::to_string_pretty(schema.form()).or_exit(Exit::Internal)?.trim_end())?,
+        None => terminal.line(schema.to_toml().or_exit(Exit::Internal)?.trim_end())?,
     }
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::serve::{read_config, store_failure};
 use super::term::Terminal;
-use crate::config::central::{CentralConfig, RootKeySource};
+use crate::config::central::CentralConfig;
 use crate::service::secrets::{self, SecretsError};
 use crate::store::seal::RootKey;
 use crate::store::{CheckReport, SledStore, Store, StoreError, backup, check, restore, system_clock};
@@ -14,9 +14,10 @@ use std::sync::Arc;
 /// Checks, backs up or restores the store of a stopped service.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The service's data directory; for `restore`, a new one
-    #[arg(long, value_name = "FOLDER", default_value = "blindlink-data", global = true)]
-    data_dir: PathBuf,
+    /// The service's data directory; for `restore`, a new one [default: as the configuration says, else
+    /// blindlink-data]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data_dir: Option<PathBuf>,
     /// The folder of the centre's secrets; without it, `secrets` in the data directory
     #[arg(long, value_name = "FOLDER", global = true, conflicts_with = "config")]
     secrets: Option<PathBuf>,
@@ -47,18 +48,17 @@ enum Command {
 
 /// Does one of the three.
 pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
-    let config = configuration(args)?;
+    let (config, folder) = configuration(args)?;
     let root = match args.command {
         Command::Backup { .. } => None,
         Command::Check | Command::Restore { .. } => root(&config)?,
     };
-    let (words, json, exit) = run(args, root).map_err(store_failure)?;
-    if let (Command::Restore { .. }, RootKeySource::Folder) = (&args.command, &config.root_key) {
-        let kept = config.secrets_folder();
-        if kept.is_dir() {
-            let to = args.data_dir.join("secrets");
-            secrets::copy(&kept, &to).or_exit(Exit::Refused)?;
-        }
+    let (words, json, exit) = run(&args.command, &folder, root).map_err(store_failure)?;
+    // A configuration that names the folder of the secrets goes on naming it; else the service looks beside its store.
+    let named = args.config.is_some() && config.secrets_dir.is_some();
+    let (kept, beside) = (config.secrets_folder(), folder.join("secrets"));
+    if matches!(args.command, Command::Restore { .. }) && !named && kept != beside && kept.is_dir() {
+        secrets::copy(&kept, &beside).or_exit(Exit::Refused)?;
     }
     if terminal.json {
         terminal.report(&json)?;
@@ -68,16 +68,21 @@ pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
     Ok(exit)
 }
 
-/// Where the secrets are: as told, else beside the store. A restored store has none of its own yet.
-fn configuration(args: &StoreArgs) -> Result<CentralConfig, Failure> {
+/// Where the secrets are (as told, else beside the store of the configuration; a restored store has none of its own
+/// yet), and the data directory.
+fn configuration(args: &StoreArgs) -> Result<(CentralConfig, PathBuf), Failure> {
     let mut config = match &args.config {
         Some(path) => read_config(path)?,
-        None => CentralConfig { data_dir: args.data_dir.clone(), ..CentralConfig::default() },
+        None => {
+            let default = CentralConfig::default();
+            CentralConfig { data_dir: args.data_dir.clone().unwrap_or(default.data_dir.clone()), ..default }
+        }
     };
+    let folder = args.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     if let Some(folder) = &args.secrets {
         config.secrets_dir = Some(folder.clone());
     }
-    Ok(config)
+    Ok((config, folder))
 }
 
 /// The root key, if there is any; a store without encodings needs none.
@@ -99,21 +104,25 @@ fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SledStore::open(path, 128)?))
 }
 
-fn run(args: &StoreArgs, root: Option<RootKey>) -> Result<(String, serde_json::Value, Exit), StoreError> {
-    match &args.command {
+fn run(
+    command: &Command,
+    folder: &Path,
+    root: Option<RootKey>,
+) -> Result<(String, serde_json::Value, Exit), StoreError> {
+    match command {
         Command::Check => {
-            let report = check(open(&args.data_dir)?, root, system_clock())?;
+            let report = check(open(folder)?, root, system_clock())?;
             let exit = if report.faults.is_empty() { Exit::Done } else { Exit::StoreDamaged };
             Ok((words(&report), json!(report), exit))
         }
         Command::Backup { to } => {
-            let report = backup(&*open(&args.data_dir)?, to)?;
+            let report = backup(&*open(folder)?, to)?;
             let words = format!("{} entries, {} bytes in {}", report.entries, report.bytes, to.display());
             Ok((words, json!(report), Exit::Done))
         }
         Command::Restore { from } => {
-            let (report, checked) = restore(from, &args.data_dir, root, system_clock())?;
-            let place = args.data_dir.display();
+            let (report, checked) = restore(from, folder, root, system_clock())?;
+            let place = folder.display();
             let words = format!("{} entries restored into {place}\n{}", report.entries, words(&checked));
             Ok((words, json!({"backup": report, "check": checked}), Exit::Done))
         }

@@ -78,20 +78,5 @@ pub(crate) fn table<const N: usize>(
 
 /// `12345678` as `12,345,678`.
 pub(crate) fn count(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let groups = digits.as_bytes().rchunks(3).rev();
-    let groups: Vec<&str> = groups.filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::count;
-
-    #[test]
-    fn counts_are_grouped_in_thousands() {
-        assert_eq!(count(0u64), "0");
-        assert_eq!(count(999u64), "999");
-        assert_eq!(count(1_234_567u64), "1,234,567");
-    }
+    crate::report::grouped(number.into())
 }

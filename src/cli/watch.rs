@@ -2,9 +2,8 @@
 
 use super::ask::FromArgs;
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::files::{read_text, write_atomic};
+use super::files::{read_text, write_atomic, write_json};
 use super::keygen::key_failure;
-use super::ledger::write_json;
 use super::term::{Terminal, table};
 use super::workspace::client_failure;
 use crate::agency::client::Client;
@@ -35,9 +34,16 @@ pub(super) fn fetch(args: &FetchArgs, terminal: Terminal) -> Outcome {
     write_atomic(&args.out, |out| out.write_all(&bytes).or_exit(Exit::Internal))?;
     let published = published(&client, project)?;
     let name = &published.checkpoint.checkpoint.log;
-    terminal.line(format!("{} bytes of {name} -> {}", bytes.len(), args.out.display()))?;
-    terminal
-        .line(format!("the centre says its key is {}: compare it with the one you kept", published.key))?;
+    if terminal.json {
+        let (bytes, key) = (bytes.len(), &published.key);
+        terminal.report(&json!({"log": name, "bytes": bytes, "export": args.out, "key_unchecked": key}))?;
+    } else {
+        terminal.line(format!("{} bytes of {name} -> {}", bytes.len(), args.out.display()))?;
+        terminal.line(format!(
+            "the centre says its key is {}: compare it with the one you kept",
+            published.key
+        ))?;
+    }
     Ok(Exit::Done)
 }
 

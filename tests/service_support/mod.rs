@@ -68,8 +68,14 @@ pub fn request(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     stream.write_all(head.as_bytes()).unwrap();
     // A server that refuses by the head may close before the body is through.
     let _ = stream.write_all(body);
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
+    // A refusal by the head lingers on its open connection: what the answer announces is enough.
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    while !is_whole(&bytes) {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+        }
+    }
     let split = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP head");
     let head = String::from_utf8_lossy(&bytes[..split]).to_lowercase();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -78,6 +84,14 @@ pub fn request(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
         body = unchunk(&body);
     }
     Answer { status, head, body }
+}
+
+/// Whether head and announced body are there; an answer without a length ends with its connection.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(split) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..split]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= split + 4 + length)
 }
 
 fn unchunk(mut bytes: &[u8]) -> Vec<u8> {

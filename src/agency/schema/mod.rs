@@ -102,12 +102,12 @@ impl Schema {
     }
 
     /// A schema shipped with the program, by name: `uk-child-views`, `uk-child-diffused`, `uk-child-clk`,
-    /// `uk-child-fields`; `uk-child` is `uk-child-clk`.
+    /// `uk-child-fields`; `uk-child` is `uk-child-views`.
     ///
     /// # Errors
     /// [`SchemaError::Unknown`] lists the names.
     pub fn builtin(name: &str) -> Result<Self, SchemaError> {
-        let name = if name == "uk-child" { "uk-child-clk" } else { name };
+        let name = if name == "uk-child" { "uk-child-views" } else { name };
         match BUILTIN.iter().find(|(known, ..)| *known == name) {
             Some((.., text)) => Self::parse(text),
             None => {

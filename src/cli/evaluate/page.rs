@@ -1,7 +1,7 @@
 //! The evaluation as one HTML page. Words and plots only; every number comes from the evaluation.
 
-use super::UNIT;
 use super::pair::{PairFound, describe_estimate};
+use super::{UNIT, cells};
 use crate::linkage::estimate::Estimate;
 use crate::linkage::evaluate::{Confusable, Counts, Evaluation, Part, ScoreGroup};
 use crate::report::{
@@ -47,10 +47,6 @@ pub(super) fn page(
     page
 }
 
-fn ratio(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
-}
-
 fn summary(page: &mut Page, found: &Evaluation) {
     page.section("Precision and recall");
     let mut table =
@@ -61,7 +57,7 @@ fn summary(page: &mut Page, found: &Evaluation) {
         ("review (of what match left)", &found.review),
     ];
     for (name, counts) in bands {
-        table.row(counts_row(name, counts));
+        table.row(cells(name, counts));
     }
     page.table(&table);
     let odd = [
@@ -80,12 +76,6 @@ fn summary(page: &mut Page, found: &Evaluation) {
         ("Children", grouped(found.children)),
         ("True pairs at most in one-to-one links", grouped(found.truth_one_to_one)),
     ]);
-}
-
-fn counts_row(name: &str, counts: &Counts) -> [String; 7] {
-    let [links, right, truth] = [counts.links, counts.correct, counts.truth].map(grouped);
-    let [precision, recall, f1] = [counts.precision(), counts.recall(), counts.f1()].map(ratio);
-    [name.to_owned(), precision, recall, f1, links, right, truth]
 }
 
 fn in_unit(score: i64) -> f64 {

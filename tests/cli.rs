@@ -11,6 +11,28 @@ fn commands_say_what_they_said() {
     trycmd::TestCases::new().case("tests/cmd/*.trycmd");
 }
 
+/// Walks the commands that each help text names and looks for the next help text among the frozen ones.
+#[test]
+fn every_help_text_is_frozen() {
+    let frozen = std::fs::read_to_string("tests/cmd/help.trycmd").unwrap();
+    let (mut open, mut seen) = (vec![Vec::new()], 0);
+    while let Some(words) = open.pop() {
+        let asked: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let line = format!("$ blindlink {}\n", asked.join(" "));
+        assert!(frozen.contains(&line), "tests/cmd/help.trycmd lacks: {line}");
+        seen += 1;
+        let text = String::from_utf8(blindlink(Path::new("."), &asked).stdout).unwrap();
+        let commands = text.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+        let names = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| {
+            // Lines that go on with a description are indented deeper.
+            line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?.split(' ').next()
+        });
+        let below = |name: &str| [&words[..], &[name.to_owned()]].concat();
+        open.extend(names.filter(|name| *name != "help").map(below));
+    }
+    assert!(seen > 40, "the commands must have been walked: {seen}");
+}
+
 fn blindlink(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blindlink"));
     command.current_dir(folder).args(arguments).output().unwrap()
@@ -71,6 +93,46 @@ fn a_damaged_store_ends_with_6() {
     let (code, errors) = said(&blindlink(folder.path(), &["store", "--data-dir", "data", "check"]));
     assert_eq!(code, Some(6), "{errors}");
     assert!(errors.contains("restore"), "{errors}");
+}
+
+/// A restored store gets the secrets beside it, unless a configuration keeps them in a place of its own.
+#[test]
+fn a_restore_takes_the_secrets_along_unless_they_are_kept_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |arguments: &[&str]| {
+        let output = blindlink(folder, arguments);
+        assert_eq!(said(&output).0, Some(0), "{arguments:?}: {}", said(&output).1);
+        output.stdout
+    };
+    std::fs::write(folder.join("card.json"), run(&["schema", "show", "uk-child", "--json"])).unwrap();
+    let project = ["p", "--title", "T", "--schema", "card.json", "--purpose", "safeguarding"];
+    run(&[&["admin", "--data-dir", "live", "open-project"][..], &project].concat());
+    std::fs::create_dir(folder.join("vault")).unwrap();
+    let secrets = ["root", "ledger", "case", "tombstone", "second-look"];
+    for name in secrets {
+        write_private(&folder.join(format!("vault/{name}.key")), &"s".repeat(32));
+    }
+    run(&["store", "--data-dir", "live", "backup", "--to", "one.backup"]);
+    run(&["store", "--data-dir", "beside", "--secrets", "vault", "restore", "--from", "one.backup"]);
+    for name in secrets {
+        let copy = std::fs::read_to_string(folder.join(format!("beside/secrets/{name}.key"))).unwrap();
+        assert_eq!(copy, "s".repeat(32));
+    }
+    std::fs::write(folder.join("central.toml"), "data_dir = \"live\"\nsecrets_dir = \"vault\"\n").unwrap();
+    // The configuration's store is the one that is checked, and its secrets stay where it keeps them.
+    let checked = run(&["store", "--config", "central.toml", "check"]);
+    assert!(String::from_utf8_lossy(&checked).contains("1 projects"));
+    run(&["store", "--config", "central.toml", "--data-dir", "apart", "restore", "--from", "one.backup"]);
+    assert!(folder.join("apart").is_dir() && !folder.join("apart/secrets").exists());
+    // The root key elsewhere, the other secrets beside the store: they go along.
+    std::fs::rename(folder.join("vault"), folder.join("live/secrets")).unwrap();
+    std::fs::rename(folder.join("live/secrets/root.key"), folder.join("root.key")).unwrap();
+    std::fs::write(folder.join("central.toml"), "data_dir = \"live\"\nroot_key.file = \"root.key\"\n")
+        .unwrap();
+    run(&["store", "--config", "central.toml", "--data-dir", "again", "restore", "--from", "one.backup"]);
+    let along = |name: &&&str| folder.join(format!("again/secrets/{name}.key")).exists();
+    assert_eq!(secrets.iter().filter(along).count(), 4);
 }
 
 /// The whole offline way under `--json`: one JSON value on standard output from each command, and a page

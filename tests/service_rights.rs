@@ -158,6 +158,43 @@ fn an_agency_that_withdraws_takes_everything_with_it() {
     centre.running.stop().unwrap();
 }
 
+/// Agencies that are called as their project and as a word of a stored shield are: they take their own with them.
+#[test]
+fn a_withdrawal_ends_nobody_elses_shields() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "p", "record", "refuge"]);
+    for (key, agency) in keys.iter().zip(["council", "p", "record", "refuge"]) {
+        centre.upload(key, "p", agency, &batch(agency, 0..10, 0));
+    }
+    let shield = |key: &str, agency: &str| {
+        let path = format!("/v1/projects/p/shields/{}", record(agency, 3));
+        let hidden = json!({"visibility": "hidden", "why": "domestic_abuse"});
+        assert_eq!(centre.send(key, "PUT", &path, &hidden).status, 200);
+    };
+    shield(&keys[3], "refuge");
+    centre.run(&keys[0], "p");
+    let of_3 = || {
+        let own = record("council", 3).to_string();
+        let mut agencies: Vec<String> = links(&centre, &keys[0])
+            .iter()
+            .filter(|link| link["record"] == own)
+            .map(|link| link["agency"].as_str().unwrap().to_owned())
+            .collect();
+        agencies.sort();
+        agencies
+    };
+    assert_eq!(of_3(), ["p", "record"]);
+    for (key, agency, left) in [(&keys[1], "p", vec!["record"]), (&keys[2], "record", vec![])] {
+        let told = centre.send(key, "POST", "/v1/projects/p/withdrawal", &json!({"agency": agency}));
+        assert_eq!(told.status, 200, "{}", told.text());
+        centre.run(&keys[0], "p");
+        assert_eq!(of_3(), left, "after {agency} has left: the refuge's shield must stand");
+    }
+    let shields = centre.get(&keys[3], "/v1/projects/p/shields").json();
+    assert_eq!(shields["shields"].as_array().unwrap().len(), 1);
+    centre.running.stop().unwrap();
+}
+
 #[test]
 fn the_bytes_of_an_ended_project_can_not_be_read_again() {
     let store = Arc::new(MemoryStore::new());
@@ -305,6 +342,67 @@ fn twenty_five_years_pass_and_nothing_is_left() {
     }
     let key = store.value(b"datakey/p").unwrap().unwrap();
     assert_eq!(key, b"destroyed");
+    centre.running.stop().unwrap();
+}
+
+/// What a delta says of a record counts; what it removed is due by what is left of it.
+#[test]
+fn a_record_whose_month_was_extended_outlives_the_old_one() {
+    let store = Arc::new(MemoryStore::new());
+    let (centre, now) = clocked(Arc::clone(&store) as Arc<dyn Store>, "2026-03-15T12:00:00Z");
+    let mut body = project_body("p");
+    body["layout"] = json!(dated_layout());
+    body["ends"] = json!("2051-12-31T23:59:59Z");
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
+    let keys: Vec<String> = ["council", "school"].iter().map(|agency| centre.party("p", agency)).collect();
+    agree(&*store, &["council", "school"], &[]);
+    let upload = |records: &EncodingBatch, base: Option<&str>, removals: Vec<RecordRef>| {
+        let (mut create, bodies) = announcement("p", "council", records, 100);
+        create.header.layout = dated_layout();
+        create.base = base.map(|id| id.parse().unwrap());
+        create.removals = removals;
+        centre.upload_announced(&keys[0], "p", &create, &bodies)
+    };
+    let month = |month: u32| move |_| Month::try_from(month).unwrap();
+    let base = upload(&dated("council", 0..6, month(202_605)), None, Vec::new());
+    upload(&dated("council", 0..3, month(202_705)), Some(&base), vec![record("council", 5)]);
+    let hidden = json!({"visibility": "hidden", "why": "domestic_abuse"});
+    let path = format!("/v1/projects/p/shields/{}", record("council", 1));
+    assert_eq!(centre.send(&keys[0], "PUT", &path, &hidden).status, 200);
+    let sweep = || centre.send(&centre.operator, "POST", "/v1/sweeps", &json!({}));
+    for (day, standing) in [("2026-05-20", 0..6), ("2026-06-20", 0..3), ("2027-06-20", 0..0)] {
+        let noon = format!("{day}T12:00:00Z").parse::<UtcTime>().unwrap().millis();
+        now.store(noon, Ordering::SeqCst);
+        // Somebody else's trouble is not everybody's: what can be swept is.
+        assert_eq!(sweep().status, 200);
+        for child in 0..6 {
+            let record = record("council", child);
+            assert_eq!(stands(&store, &record), standing.contains(&child), "child {child} on {day}");
+        }
+        let shields = centre.get(&keys[0], "/v1/projects/p/shields").json();
+        assert_eq!(shields["shields"].as_array().unwrap().len(), usize::from(standing.contains(&1)), "{day}");
+    }
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_project_that_cannot_be_swept_stops_no_other() {
+    let store = Arc::new(MemoryStore::new());
+    let (centre, now) = clocked(Arc::clone(&store) as Arc<dyn Store>, "2026-03-15T12:00:00Z");
+    let mut body = project_body("p");
+    body["ends"] = json!("2051-12-31T23:59:59Z");
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
+    body["id"] = json!("a");
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
+    let key = centre.party("p", "council");
+    agree(&*store, &["council", "school"], &[]);
+    centre.upload(&key, "p", "council", &batch("council", 0..3, 0));
+    let mut batch = Batch::new();
+    batch.put("agreement/a", b"damaged".as_slice());
+    store.apply(&batch).unwrap();
+    now.store("2028-03-15T12:00:00Z".parse::<UtcTime>().unwrap().millis(), Ordering::SeqCst);
+    assert_eq!(centre.send(&centre.operator, "POST", "/v1/sweeps", &json!({})).status, 500, "it is said");
+    assert!(!stands(&store, &record("council", 1)), "a project behind it kept what was due");
     centre.running.stop().unwrap();
 }
 

@@ -253,6 +253,63 @@ fn two_people_open_a_shielded_record_for_a_time_and_it_shuts_by_itself() {
     centre.running.stop().unwrap();
 }
 
+/// What an agency said of its record is in force again when an inherited shield ends, and nothing less.
+#[test]
+fn a_brokered_record_that_inherited_a_shield_is_brokered_again_when_it_ends() {
+    let (centre, _) = with_clock();
+    let keys = centre.project("p", &["council", "mash", "refuge", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..5, 0));
+    centre.upload(&keys[2], "p", "refuge", &records("refuge", &[(0, 0, 0), (70, 0, 8)]));
+    centre.upload(&keys[3], "p", "school", &batch("school", 0..5, 8));
+    let broker = json!({"agency": "mash"});
+    assert_eq!(centre.send(&centre.operator, "PUT", "/v1/projects/p/broker", &broker).status, 200);
+    assert_eq!(shield(&centre, &keys[2], "refuge", 70, "brokered").status, 200);
+    let path = format!("/v1/projects/p/shields/{}", record("refuge", 0));
+    let child = json!({"visibility": "hidden", "reach": "child", "why": "domestic_abuse"});
+    assert_eq!(centre.send(&keys[2], "PUT", &path, &child).status, 200);
+    centre.run(&keys[0], "p");
+    let told = |key: &str| centre.get(key, "/v1/projects/p/shields").json()["shields"].clone();
+    assert!(told(&keys[2]).as_array().unwrap().iter().all(|s| s["visibility"] == "hidden"));
+    assert_eq!(links(&centre, &keys[3], "").len(), 4, "the school's record of child 0 inherited it too");
+    // The school is told of its own word only, and its word does not end what it knows nothing of.
+    let said = shield(&centre, &keys[3], "school", 0, "brokered");
+    assert_eq!((said.status, &said.json()["visibility"]), (200, &json!("brokered")));
+    assert_eq!(told(&keys[3])[0]["visibility"], "brokered");
+    assert_eq!(told(&keys[3])[0]["since"], said.json()["since"]);
+    centre.run(&keys[0], "p");
+    let of_0 = || -> Vec<Value> {
+        let own = record("council", 0).to_string();
+        links(&centre, &keys[0], "").into_iter().filter(|link| link["record"] == own).collect()
+    };
+    assert_eq!(of_0(), Vec::<Value>::new());
+
+    let propose = json!({"record": record("refuge", 0), "until": "2026-03-20T09:00:00Z", "why": "consent_given",
+        "hours": 48});
+    let proposed = centre.send(&keys[2], "POST", "/v1/projects/p/unshields", &propose).json();
+    let path = format!("/v1/projects/p/unshields/{}/decision", proposed["id"].as_str().unwrap());
+    let second = centre.key("p", "refuge", &["approver"]);
+    let headers = [
+        ("authorization", &*bearer(&second)),
+        ("content-type", "application/json"),
+        ("acting-user", "b.second"),
+    ];
+    let yes = json!({"approve": true, "why": "consent_given"}).to_string();
+    assert_eq!(request(centre.addr(), "POST", &path, &headers, yes.as_bytes()).status, 200);
+    centre.run(&keys[0], "p");
+    let seen: Vec<Value> = told(&keys[2])
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|shield| shield["record"] == record("refuge", 70).to_string())
+        .map(|shield| shield["visibility"].clone())
+        .collect();
+    assert_eq!(seen, ["brokered"]);
+    let agencies: Vec<Value> = of_0().iter().map(|link| link["agency"].clone()).collect();
+    assert!(!agencies.contains(&json!("school")), "the school's brokered record was opened: {agencies:?}");
+    assert!(agencies.contains(&json!("mash")), "{agencies:?}");
+    centre.running.stop().unwrap();
+}
+
 #[test]
 fn the_glass_gives_one_view_and_everybody_concerned_is_told() {
     let (centre, now) = with_clock();

@@ -6,11 +6,11 @@
 mod service_support;
 
 use blindlink::store::{
-    Batch, Fault, MemoryStore, NewEvent, NewUpload, ProjectRecord, SledStore, Store, StoreError, UploadError,
-    UploadRecord, Vault, backup, check, restore, system_clock,
+    Batch, Fault, MemoryStore, NewEvent, NewUpload, Once, ProjectRecord, SledStore, Store, StoreError, Token,
+    UploadError, UploadRecord, Vault, backup, check, restore, system_clock,
 };
-use blindlink::wire::messages::{AgencyPut, ProjectCreate};
-use blindlink::wire::{DatasetId, EncodingBatch, Epoch, RecordRef};
+use blindlink::wire::messages::{AgencyPut, KeyCreate, ProjectCreate};
+use blindlink::wire::{ContentDigest, DatasetId, EncodingBatch, Epoch, RecordRef};
 use service_support::{announcement, batch, record, root_key};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -139,15 +139,18 @@ fn an_erasure_that_stops_anywhere_is_whole_after_the_next_start() {
         project(&vault);
         send(&vault, &batch("council", 0..100, 0)).unwrap();
         memory.fail(Fault::WriteAfter(fail_after));
-        let done = vault.erase_records(&project_id, &agency, &gone, Batch::new(), event());
+        let done = vault.erase_records(&project_id, &agency, (&gone, true), Batch::new(), event());
         memory.fail(Fault::None);
         for kept in 0..=memory.pending() {
             let crashed = Arc::new(memory.after_crash(kept));
             let after: Arc<dyn Store> = crashed.clone();
+            let context = format!("fault after {fail_after}, {kept} batches kept");
+            let checked =
+                check(Arc::new(memory.after_crash(kept)), Some(root_key()), system_clock()).unwrap();
+            assert_eq!(checked.faults, Vec::<String>::new(), "{context}: checked before any start");
             let vault = open(&after);
             vault.resume_erasures().unwrap();
             let (_, found) = current(&vault).unwrap();
-            let context = format!("fault after {fail_after}, {kept} batches kept");
             if found.len() == 98 {
                 assert!(found.is_disjoint(&gone), "{context}");
                 assert!(!stands(&crashed), "{context}: a ref stands");
@@ -166,6 +169,110 @@ fn an_erasure_that_stops_anywhere_is_whole_after_the_next_start() {
             }
         }
     }
+}
+
+#[test]
+fn a_withdrawal_that_stops_anywhere_leaves_no_key_of_a_party_that_is_gone() {
+    let (project_id, agency) = ("p".parse().unwrap(), "council".parse().unwrap());
+    let scope = serde_json::json!({"kind": "agency", "agency": "council", "project": "p"});
+    let new: KeyCreate =
+        serde_json::from_value(serde_json::json!({"scope": scope, "roles": ["submitter"]})).unwrap();
+    for fail_after in 0.. {
+        let memory = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = memory.clone();
+        let vault = open(&store);
+        project(&vault);
+        let tokens: Vec<Token> = (0..3).map(|_| vault.issue_key(&new, event()).unwrap().0).collect();
+        send(&vault, &batch("council", 0..50, 0)).unwrap();
+        memory.fail(Fault::WriteAfter(fail_after));
+        let done = vault.erase_agency(&project_id, &agency, Batch::new(), event());
+        memory.fail(Fault::None);
+        for kept in 0..=memory.pending() {
+            let after: Arc<dyn Store> = Arc::new(memory.after_crash(kept));
+            let vault = open(&after);
+            vault.resume_erasures().unwrap();
+            let party = vault.is_party(&project_id, &agency).unwrap();
+            for token in &tokens {
+                let alive = vault.authenticate(token).unwrap().is_some();
+                assert_eq!(alive, party, "fault after {fail_after}, {kept} batches kept");
+            }
+        }
+        if done.is_ok() {
+            assert!(fail_after > 8, "the faults covered the whole way: {fail_after}");
+            return;
+        }
+    }
+}
+
+/// A whole dataset replaced while somebody was loading: its encodings wait, and an erasure does not.
+#[test]
+fn an_erasure_takes_the_encodings_of_replaced_datasets_too() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let vault = open(&store);
+    let project = project(&vault);
+    let parts = |id: &DatasetId| store.scan(format!("part/{id}/").as_bytes(), None, 9).unwrap().len();
+    let old = send(&vault, &batch("council", 0..40, 0)).unwrap();
+    let loading = vault.hold();
+    send(&vault, &batch("council", 0..41, 0)).unwrap();
+    assert_ne!(parts(&old), 0, "somebody is loading");
+    drop(loading);
+    let gone = BTreeSet::from([record("council", 7)]);
+    let agency = "council".parse().unwrap();
+    vault.erase_records(&project.id, &agency, (&gone, true), Batch::new(), event()).unwrap();
+    assert_eq!(parts(&old), 0, "its old encoding stands though the receipt says that it is out");
+}
+
+#[test]
+fn a_delta_is_not_sealed_on_encodings_that_were_emptied_since() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let vault = open(&store);
+    project(&vault);
+    let base = send(&vault, &batch("council", 0..100, 0)).unwrap();
+    let project = vault.project(&"p".parse().unwrap()).unwrap().unwrap();
+    let changed = batch("council", 90..110, 2);
+    let delta = begin(&vault, &project, &changed, Some(base), Vec::new()).unwrap();
+    store_all(&vault, &delta, &changed).unwrap();
+    vault.empty_datasets(&project.id, Epoch::FIRST).unwrap();
+    let refused = vault.seal(&project.id, &delta.id, None, event()).unwrap_err();
+    assert_eq!(refused, UploadError::Base { current: "none".to_owned() });
+}
+
+#[test]
+fn of_two_requests_with_one_key_at_the_same_time_one_is_done() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let vault = open(&store);
+    let project = project(&vault);
+    let once = Once::new(&"k1".parse().unwrap(), "datasets/p", "again", ContentDigest::of(b"body"));
+    let records = batch("council", 0..100, 0);
+    let announce = |project: &ProjectRecord| {
+        let (create, _) = announcement("p", "council", &records, 40);
+        let agency = "council".parse().unwrap();
+        let (header, chunks) = (create.header, create.chunks);
+        let new = NewUpload { agency, header, chunks, base: None, removals: Vec::new(), kept_hours: 1 };
+        vault.begin_upload(project, new, Some(&once), event())
+    };
+    // Both asked for an earlier one and found none.
+    let first = announce(&project).unwrap();
+    let project = vault.project(&project.id).unwrap().unwrap();
+    let second = announce(&project).unwrap_err();
+    assert_eq!(second, UploadError::Store(StoreError::Conflict));
+    assert_eq!(vault.uploads(&project.id, None).unwrap(), [first]);
+    assert_eq!(store.scan(b"spec/", None, 99).unwrap().len(), 3, "nothing is left of the second");
+}
+
+#[test]
+fn a_chunk_of_records_that_were_all_erased_before_is_taken_and_left_out() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let vault = open(&store);
+    let project = project(&vault);
+    let records = batch("council", 0..40, 0);
+    let upload = begin(&vault, &project, &records, None, Vec::new()).unwrap();
+    // More than fit into one value of the store; those of a chunk stand by the chunk's number.
+    let erased: Vec<RecordRef> = (1..8_192).map(|child| record("council", child)).collect();
+    vault.put_chunk(&upload, 0, &records, &erased).unwrap();
+    vault.seal(&project.id, &upload.id, None, event()).unwrap();
+    assert_eq!(current(&vault).unwrap().1, refs(0..1));
+    assert!(store.scan(b"returned/", None, 1).unwrap().is_empty());
 }
 
 #[test]

@@ -10,6 +10,8 @@ use blindlink::config::central::{CentralConfig, TlsFiles};
 use blindlink::service::server::{Running, StartError, start_with};
 use blindlink::store::{MemoryStore, system_clock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use service_support::*;
 use sha2::{Digest, Sha256};
@@ -113,6 +115,77 @@ fn keys_travel_over_tls_and_hold_with_the_agencys_certificate_only() {
     whoami(&client(&running, key, &trusting)).unwrap();
     body["certificates"] = json!(["00", "00", "00"]);
     assert!(admin.put::<Value>("/v1/agencies/council", &body).is_err());
+    running.stop().unwrap();
+}
+
+/// One request to the console as a browser sends it; the whole answer.
+fn console(
+    running: &Running,
+    roots: &Path,
+    own: Option<&(PathBuf, PathBuf)>,
+    head: &str,
+    form: &str,
+) -> String {
+    let mut trusted = rustls::RootCertStore::empty();
+    trusted.add(CertificateDer::from_pem_file(roots).unwrap()).unwrap();
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(trusted);
+    let config = match own {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
+        }
+    };
+    let name = rustls::pki_types::ServerName::try_from("127.0.0.1").unwrap();
+    let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let tcp = std::net::TcpStream::connect(running.addr()).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, tcp);
+    let (length, kind) = (form.len(), "application/x-www-form-urlencoded");
+    let text = format!(
+        "{head}\r\nhost: centre\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{form}"
+    );
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn the_console_opens_to_a_bound_key_with_its_certificate_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::new(folder.path(), "ours");
+    let (certificate, key, _) = ours.sign("centre");
+    let roots = folder.path().join("ours.pem");
+    let running = serve(TlsFiles { certificate, key, client_authority: Some(roots.clone()) }).unwrap();
+    let trusting = ClientTls { authority: Some(roots.clone()), identity: None };
+    let admin = client(&running, &running.first_key().unwrap().expose(), &trusting);
+    let (certificate, key, fingerprint) = ours.sign("council");
+    let own = (certificate, key);
+    let mut body = agency_body("council");
+    body["certificates"] = json!([fingerprint]);
+    admin.put::<Value>("/v1/agencies/council", &body).unwrap();
+    admin.post::<Value>("/v1/projects", &project_body("p"), None).unwrap();
+    admin.put::<Value>("/v1/projects/p/agencies/council", &json!({})).unwrap();
+    let new =
+        json!({"scope": {"kind": "agency", "agency": "council", "project": "p"}, "roles": ["reviewer"]});
+    let issued: Value = admin.post("/v1/keys", &new, None).unwrap();
+    let form = format!("key={}", issued["token"].as_str().unwrap());
+    let sign_in = |own| console(&running, &roots, own, "POST /console/sign-in HTTP/1.1", &form);
+    let refused = sign_in(None);
+    assert!(refused.starts_with("HTTP/1.1 401") && !refused.contains("set-cookie"), "{refused}");
+    let signed = sign_in(Some(&own));
+    assert!(signed.starts_with("HTTP/1.1 303"), "{signed}");
+    let cookie = signed.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let page = format!("GET /console/reviews HTTP/1.1\r\ncookie: {cookie}");
+    assert!(console(&running, &roots, Some(&own), &page, "").starts_with("HTTP/1.1 200"));
+    // A stolen cookie is worth as little as a stolen key.
+    let stolen = console(&running, &roots, None, &page, "");
+    assert!(stolen.starts_with("HTTP/1.1 303") && stolen.contains("location: /console/sign-in"), "{stolen}");
     running.stop().unwrap();
 }
 

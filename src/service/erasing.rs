@@ -13,7 +13,7 @@ use super::state::Centre;
 use crate::ledger::Hex;
 use crate::store::{Batch, Erased, NewEvent, ProjectRecord, StoreError};
 use crate::wire::messages::{
-    HeldEncoding, HeldFact, HeldLink, HeldMessage, KeyScope, RemovalStatement, Role, RunState,
+    HeldEncoding, HeldFact, HeldLink, HeldMessage, RemovalStatement, Role, RunState,
 };
 use crate::wire::{AgencyId, ContentDigest, EncodingBatch, RecordRef, UtcTime};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,8 @@ pub(super) fn erase(
     let key = &centre.secrets.tombstone;
     key.bury(&mut batch, &project.id, agency, &record, ErasureReason::Request);
     let event = grant.actor().event("record_erased");
-    let erased = vault.erase_records(&project.id, agency, &BTreeSet::from([record]), batch, event)?;
+    let erased = vault.erase_records(&project.id, agency, (&BTreeSet::from([record]), true), batch, event)?;
+    centre.front_doors.forget(&project.id);
     let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let erasure = Erasure {
         tombstone: key.tombstone(&project.id, agency, &record),
@@ -183,7 +184,7 @@ pub(super) fn withdraw(centre: &Centre, grant: &AgencyGrant<Withdraw>) -> Result
     write(centre, grant, "withdrawal", request, "withdrawn", at)?;
     let event = grant.actor().event("agency_withdrawn").subject(agency);
     let erased = vault.erase_agency(&project.id, agency, Batch::new(), event)?;
-    revoke_keys(centre, project, Some(agency))?;
+    centre.front_doors.forget(&project.id);
     let event = NewEvent::new("run_started").subject("withdrawal");
     // One party that is left has nothing in common with anybody; a run that does not start is not the withdrawal's
     // failure, and the operator can start it.
@@ -226,17 +227,6 @@ impl RemovalReceipt {
     }
 }
 
-/// Revokes the keys of an agency in a project, or of all its agencies.
-fn revoke_keys(centre: &Centre, project: &ProjectRecord, of: Option<&AgencyId>) -> Result<(), StoreError> {
-    for key in centre.vault.keys(None, usize::MAX)? {
-        let KeyScope::Agency { agency, project: at } = &key.scope else { continue };
-        if *at == project.id && of.is_none_or(|of| of == agency) && key.revoked.is_none() {
-            centre.vault.revoke_key(&key.id, NewEvent::new("key_revoked").project(&project.id))?;
-        }
-    }
-    Ok(())
-}
-
 /// Ends a project for the operator: its data key is destroyed first, then all of it but log and tombstones is removed.
 ///
 /// # Errors
@@ -249,21 +239,29 @@ pub(super) fn close(centre: &Centre, grant: &ProjectGrant<Operate>) -> Result<Re
 
 fn end(centre: &Centre, project: &ProjectRecord, event: NewEvent) -> Result<Erased, ApiError> {
     centre.vault.close_project(&project.id, event)?;
-    revoke_keys(centre, project, None)?;
-    Ok(centre.vault.erase_project(&project.id)?)
+    let erased = centre.vault.erase_project(&project.id)?;
+    centre.front_doors.forget(&project.id);
+    Ok(erased)
 }
 
 /// Does what today asks in every project: expired records, passed retention, ended projects, left-overs. Twice a
 /// day is as good as once.
 ///
 /// # Errors
-/// The store's, of the first project that fails; the next sweep goes on.
+/// The store's, of the first project that fails, after all the others were swept.
 pub(super) fn sweep(centre: &Centre) -> Result<SweepReport, ApiError> {
     let mut report = SweepReport::default();
+    let mut failed = None;
     for project in centre.vault.projects(None, usize::MAX)? {
-        sweep_project(centre, &project, &mut report)?;
+        let swept = sweep_project(centre, &project, &mut report);
+        // What is laid out in memory may hold what was swept.
+        centre.front_doors.forget_replaced(&centre.vault, &project);
+        if let Err(error) = swept {
+            tracing::error!(project = %project.id, %error, "a project could not be swept");
+            failed.get_or_insert(error);
+        }
     }
-    Ok(report)
+    failed.map_or(Ok(report), Err)
 }
 
 fn sweep_project(centre: &Centre, project: &ProjectRecord, report: &mut SweepReport) -> Result<(), ApiError> {
@@ -300,7 +298,8 @@ fn sweep_project(centre: &Centre, project: &ProjectRecord, report: &mut SweepRep
             if !due.is_empty() {
                 let mut event = NewEvent::new("records_expired").subject(&party.id);
                 event.result = Some(due.len().to_string());
-                let erased = vault.erase_records(&project.id, &party.id, &due, Batch::new(), event)?;
+                let erased =
+                    vault.erase_records(&project.id, &party.id, (&due, false), Batch::new(), event)?;
                 report.records += erased.encodings;
             }
         }

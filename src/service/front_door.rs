@@ -25,7 +25,7 @@ use crate::wire::messages::{
 use crate::wire::{AgencyId, Band, EncodingBatch, ProjectId, PurposeCode, UtcTime, Visibility};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use subtle::ConstantTimeEq;
 
 /// Second looks listed at most.
@@ -34,8 +34,11 @@ const LISTED_MAX: usize = 500;
 /// The encodings of projects with a front door, laid out in memory when first asked, and again when they changed.
 #[derive(Default)]
 pub(super) struct FrontDoors {
-    laid: Mutex<HashMap<ProjectId, Arc<Laid>>>,
+    places: Mutex<HashMap<ProjectId, Arc<Place>>>,
 }
+
+/// Where one project's encodings are laid out; held while that is done, so that two questions at once do it once.
+type Place = Mutex<Option<Arc<Laid>>>;
 
 struct Laid {
     inputs: Vec<RunInput>,
@@ -44,13 +47,13 @@ struct Laid {
 
 impl FrontDoors {
     fn laid(&self, vault: &Vault, project: &ProjectRecord) -> Result<Arc<Laid>, ApiError> {
+        let place = Arc::clone(self.places().entry(project.id.clone()).or_default());
+        let mut held = place.lock().unwrap_or_else(PoisonError::into_inner);
         let inputs = super::jobs::current_inputs(vault, project)?;
-        // Held while it is laid out: two questions at once do it once.
-        let mut all = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(laid) = all.get(&project.id).filter(|laid| laid.inputs == inputs) {
+        if let Some(laid) = held.as_ref().filter(|laid| laid.inputs == inputs) {
             return Ok(Arc::clone(laid));
         }
-        all.remove(&project.id);
+        *held = None;
         let mut datasets = Vec::new();
         for input in &inputs {
             let read = vault.read_current(&project.id, project.epoch, &input.agency)?;
@@ -60,8 +63,33 @@ impl FrontDoors {
         let index = Index::new(datasets, &project.decision, LookupOptions::default());
         let index = index.map_err(|error| ApiError::Internal(error.to_string()))?;
         let laid = Arc::new(Laid { inputs, index });
-        all.insert(project.id.clone(), Arc::clone(&laid));
+        *held = Some(Arc::clone(&laid));
         Ok(laid)
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<ProjectId, Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what is laid out of a project, once something of it was erased. A question that lays it out at this moment
+    /// takes its place along: nothing of it is found again.
+    pub(super) fn forget(&self, project: &ProjectId) {
+        self.places().remove(project);
+    }
+
+    /// [`Self::forget`] if the project's encodings are no longer those that were laid out, or cannot be told to be.
+    pub(super) fn forget_replaced(&self, vault: &Vault, project: &ProjectRecord) {
+        let Some(place) = self.places().get(&project.id).map(Arc::clone) else { return };
+        let inputs = super::jobs::current_inputs(vault, project).ok();
+        let replaced = match place.try_lock() {
+            Ok(held) => held.as_ref().is_none_or(|laid| Some(&laid.inputs) != inputs.as_ref()),
+            Err(TryLockError::Poisoned(_)) => true,
+            // Being laid out at this moment, from what stands now.
+            Err(TryLockError::WouldBlock) => false,
+        };
+        if replaced {
+            self.forget(&project.id);
+        }
     }
 }
 
@@ -278,4 +306,38 @@ pub(super) fn look(
 
 fn unreadable(error: serde_json::Error) -> ApiError {
     ApiError::Internal(format!("a stored second look: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{MemoryStore, NewEvent, system_clock};
+
+    #[test]
+    fn what_is_laid_out_in_memory_goes_with_what_was_erased() {
+        let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
+        let new = serde_json::from_str(
+            r#"{"id": "p", "title": "T", "schema": "test 1", "purposes": ["safeguarding"],
+                "schema_fingerprint": "0707070707070707070707070707070707070707070707070707070707070707",
+                "layout": {"profile": "clk", "views": [{"name": "record", "slots": 1, "bits": 256,
+                    "segments": [{"attribute": "record", "start": 0, "bits": 256}]}]},
+                "decision": {"model": "dice", "match_at": "0.9", "review_at": "0.8"}}"#,
+        );
+        let project = vault.create_project(&new.unwrap(), NewEvent::new("test")).unwrap().unwrap();
+        let doors = FrontDoors::default();
+        let laid = || Arc::downgrade(&doors.laid(&vault, &project).unwrap());
+        let first = laid();
+        assert!(first.ptr_eq(&laid()), "laid out once");
+        doors.forget_replaced(&vault, &project);
+        assert!(first.upgrade().is_some(), "nothing changed");
+        doors.forget(&project.id);
+        assert!(first.upgrade().is_none());
+        // A question that is laying it out keeps nobody waiting, and what it makes is not found again.
+        let place = Arc::clone(doors.places().entry(project.id.clone()).or_default());
+        let busy = place.lock().unwrap();
+        doors.forget_replaced(&vault, &project);
+        doors.forget(&project.id);
+        drop(busy);
+        assert!(doors.places().is_empty());
+    }
 }

@@ -7,10 +7,10 @@
 use super::linking::{LinkingError, Means, Party};
 use crate::linkage::arena::Dataset;
 use crate::linkage::run::{LinkOptions, link};
-use crate::store::{NewEvent, ProjectRecord, ShieldRecord, StoreError, Vault};
+use crate::store::{NewEvent, ProjectRecord, ShieldRecord, Side, StoreError, Vault};
 use crate::wire::messages::{NoticeKind, NoticeMessage, Reach};
 use crate::wire::{AgencyId, RecordRef, Visibility};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lets records that come near a shielded one inherit its shield, and tells its owner.
 pub(super) fn inherit(
@@ -20,7 +20,7 @@ pub(super) fn inherit(
     means: Means<'_>,
 ) -> Result<(), LinkingError> {
     let now = vault.now();
-    let mut found: Vec<(usize, BTreeMap<RecordRef, ShieldRecord>)> = Vec::new();
+    let mut found: Vec<(usize, BTreeMap<RecordRef, Side>)> = Vec::new();
     for (at, holder) in parties.iter().enumerate() {
         let shielded = holder.part(|visibility| visibility == Visibility::Hidden);
         // What was inherited is not handed on: one wrong pair would spread over a whole town.
@@ -40,29 +40,34 @@ pub(super) fn inherit(
             for (from, to) in near(project, &shielded, &party.part(|v| v != Visibility::Hidden), means)? {
                 let reaches = reach(&from).is_some_and(|reach| other == at || reach == Reach::Child);
                 // Two people opened this one: it is not to be shut again behind their backs.
-                let opened = party.shields.get(&to).is_some_and(|s| s.open_until.is_some_and(|u| now < u));
-                if !reaches || opened {
-                    continue;
+                let opened = party.shields.get(&to).is_some_and(|shield| shield.is_opened(now));
+                if reaches && !opened {
+                    inherited.insert(to, (holder.agency.clone(), from));
                 }
-                let before = party.shields.get(&to).cloned().unwrap_or_else(|| ShieldRecord::open(now));
-                let shield = ShieldRecord {
-                    declared: Visibility::Hidden,
-                    inherited: Some((holder.agency.clone(), from)),
-                    since: now,
-                    ..before
-                };
-                inherited.insert(to, shield);
             }
             if !inherited.is_empty() {
                 found.push((other, inherited));
             }
         }
     }
-    for (at, shields) in found {
-        tell(vault, project, &parties[at].agency, &shields)?;
-        let event = NewEvent::new("shield_inherited").by(None, Some(&parties[at].agency));
-        vault.put_shields_quietly(&project.id, &parties[at].agency, &shields, (event, false))?;
-        parties[at].hide(&shields.keys().copied().collect());
+    for (at, inherited) in found {
+        let agency = parties[at].agency.clone();
+        tell(vault, project, &agency, &inherited)?;
+        let event = NewEvent::new("shield_inherited").by(None, Some(&agency));
+        let records: BTreeSet<RecordRef> = inherited.keys().copied().collect();
+        // Only this is set: what its agency uploaded, declared or opened meanwhile stands.
+        let inherit = |record: &RecordRef, before: ShieldRecord| -> Result<_, StoreError> {
+            if before.said() == Visibility::Hidden || before.is_opened(vault.now()) {
+                return Ok(before);
+            }
+            let from = inherited.get(record).cloned();
+            let own = from.as_ref().is_some_and(|(owner, _)| *owner == agency);
+            // A new date would tell another agency that something happened to its record.
+            let since = if own { vault.now() } else { before.since };
+            Ok(ShieldRecord { inherited: from, since, ..before })
+        };
+        vault.change_shields((&project.id, &agency), &records, inherit, (event, false))?;
+        parties[at].hide(&records);
     }
     Ok(())
 }
@@ -73,10 +78,9 @@ fn tell(
     vault: &Vault,
     project: &ProjectRecord,
     agency: &AgencyId,
-    shields: &BTreeMap<RecordRef, ShieldRecord>,
+    inherited: &BTreeMap<RecordRef, Side>,
 ) -> Result<(), StoreError> {
-    for (record, shield) in shields {
-        let Some((owner, from)) = &shield.inherited else { continue };
+    for (record, (owner, from)) in inherited {
         let own = owner == agency;
         let notice = NoticeMessage {
             number: 0,
@@ -118,17 +122,18 @@ pub(super) fn end_inherited(
     shields: &mut BTreeMap<RecordRef, ShieldRecord>,
 ) -> Result<(), StoreError> {
     let mut ended = BTreeMap::new();
-    for (record, shield) in shields.iter_mut() {
+    for (record, shield) in shields.iter() {
         let Some((owner, from)) = &shield.inherited else { continue };
         if vault.visibility(&project.id, owner, from)? != Visibility::Hidden {
-            shield.declared = Visibility::Open;
-            shield.inherited = None;
-            ended.insert(*record, shield.clone());
+            ended.insert(*record, shield.inherited.clone());
         }
     }
-    if ended.is_empty() {
-        return Ok(());
-    }
     let event = NewEvent::new("shield_ended").by(None, Some(agency));
-    vault.put_shields_quietly(&project.id, agency, &ended, (event, false))
+    let end = |record: &RecordRef, before: ShieldRecord| -> Result<_, StoreError> {
+        let same = ended.get(record) == Some(&before.inherited);
+        Ok(if same { ShieldRecord { inherited: None, ..before } } else { before })
+    };
+    let records = ended.keys().copied().collect();
+    shields.extend(vault.change_shields((&project.id, agency), &records, end, (event, false))?);
+    Ok(())
 }

@@ -219,7 +219,7 @@ impl Inner {
                 self.vault.write_facts(&run.id, &input.agency, facts)?;
             }
             self.vault.note_reviews(&run, &linked.reviews, reference)?;
-            self.vault.finish_run(project, &run, linked.result)?;
+            self.vault.finish_run(project, &run, &linked.links)?;
         }
         let all = run.inputs.len() == self.vault.parties(&project.id)?.len();
         if all && !agreement.terms().standing {

@@ -14,8 +14,8 @@ use crate::linkage::groups::RecordAt;
 use crate::linkage::run::{Known, Link, LinkOptions, Run, RunError, link_known};
 use crate::linkage::words::attribute_words;
 use crate::store::{
-    DecidedPairs, Fact, FoundLink, FoundReview, OverlapCounts, ProjectRecord, RunInput, RunRecord, RunResult,
-    ShieldRecord, Side, StoreError, Vault,
+    DecidedPairs, Fact, FoundLink, FoundReview, ProjectRecord, RunInput, RunRecord, ShieldRecord, Side,
+    StoreError, Vault,
 };
 use crate::wire::messages::AttributeWord;
 use crate::wire::{AgencyId, Band, EncodingBatch, Month, RecordRef, Visibility};
@@ -49,7 +49,8 @@ pub(super) struct Means<'m> {
 /// What a run leaves.
 pub(super) struct Linked {
     pub(super) inputs: Vec<RunInput>,
-    pub(super) result: RunResult,
+    /// Links of both bands.
+    pub(super) links: Vec<FoundLink>,
     /// What each input is counted by.
     pub(super) facts: Vec<Vec<Fact>>,
     pub(super) reviews: Vec<FoundReview>,
@@ -85,11 +86,11 @@ pub(super) fn link_project(
     let options = LinkOptions::default();
     let found = link_known(&datasets, &known, &project.decision, &options, means.exec, means.control)?;
     let expiry: Vec<_> = parties.iter().map(Party::expiries).collect();
-    let mut result = result_of(&datasets, &found, &expiry);
+    let mut links = links_of(&datasets, &found, &expiry);
     let reviews = reviews_of(project, &datasets, &parties, &found)?;
-    behind_shields(project, &parties, &datasets, &decided, (&expiry, means), &mut result.links)?;
+    behind_shields(project, &parties, &datasets, &decided, (&expiry, means), &mut links)?;
     let facts = parties.iter().map(Party::facts).collect();
-    Ok(Linked { inputs, result, facts, reviews })
+    Ok(Linked { inputs, links, facts, reviews })
 }
 
 type Expiries = BTreeMap<RecordRef, Month>;
@@ -253,39 +254,11 @@ fn found_link(datasets: &[Dataset], link: &Link, expiry: &[&Expiries]) -> FoundL
     }
 }
 
-/// What everybody may come to read, and what is counted.
-fn result_of(datasets: &[Dataset], run: &Run, expiry: &[Expiries]) -> RunResult {
+/// What everybody may come to read.
+fn links_of(datasets: &[Dataset], run: &Run, expiry: &[Expiries]) -> Vec<FoundLink> {
     let expiry: Vec<&Expiries> = expiry.iter().collect();
-    let mut links = Vec::with_capacity(run.links.len());
-    let mut pairs: BTreeMap<(u16, u16), (u64, u64)> = BTreeMap::new();
-    for link in run.links.iter().filter(|link| link.band != Band::None) {
-        let (left, right) = (link.agency_a, link.agency_b);
-        let count = pairs.entry((left.min(right), left.max(right))).or_default();
-        match link.band {
-            Band::Match => count.0 += 1,
-            Band::Review => count.1 += 1,
-            Band::None => {}
-        }
-        links.push(found_link(datasets, link, &expiry));
-    }
-    let pairs = pairs.into_iter().map(|((a, b), (matched, review))| (a, b, matched, review)).collect();
-    RunResult { links, overlap: OverlapCounts { pairs, known_to: known_to(datasets, run) } }
-}
-
-/// Children by the number of agencies that know them.
-fn known_to(datasets: &[Dataset], run: &Run) -> Vec<u64> {
-    let mut known_to = vec![0u64; datasets.len()];
-    let mut alone: u64 = datasets.iter().map(|dataset| dataset.len() as u64).sum();
-    for group in run.groups.iter() {
-        alone -= group.len() as u64;
-        if let Some(count) = group.len().checked_sub(1).and_then(|at| known_to.get_mut(at)) {
-            *count += 1;
-        }
-    }
-    if let Some(first) = known_to.first_mut() {
-        *first += alone;
-    }
-    known_to
+    let links = run.links.iter().filter(|link| link.band != Band::None);
+    links.map(|link| found_link(datasets, link, &expiry)).collect()
 }
 
 /// The uncertain pairs that both agencies may be shown: neither record brokered or shielded.

@@ -8,13 +8,13 @@ use super::error::ApiError;
 use super::lookups::{self, Stated, View};
 use super::policy::{Approval, ApprovalState, AskKind, Matter, Person};
 use super::state::Centre;
-use crate::store::{ShieldRecord, Vault, stricter};
+use crate::store::{ShieldRecord, Vault};
 use crate::wire::messages::{
     BreakGlass, LookupAnswer, NoticeKind, NoticeMessage, ShieldList, ShieldMessage, ShieldPut,
     UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose, Why,
 };
 use crate::wire::{AgencyId, DatasetId, RecordRef, Visibility};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes down, before an upload is sealed, what it says of who may learn of its records. What was hidden
 /// once stays hidden though the upload says less: an update must not lift a shield.
@@ -32,20 +32,21 @@ pub(super) fn note_uploaded(
     if said.is_empty() {
         return Ok(());
     }
+    let said: BTreeMap<RecordRef, Visibility> = said.into_iter().collect();
     let known = vault.shields(project, agency, None, usize::MAX)?;
-    let mut changed = BTreeMap::new();
-    for (record, uploaded) in said {
-        let before = known.get(&record);
-        let held = before.map_or(Visibility::Open, |shield| shield.uploaded);
-        let uploaded = if held == Visibility::Hidden { held } else { uploaded };
-        if uploaded != held {
-            let before = before.cloned().unwrap_or_else(|| ShieldRecord::open(now));
-            changed.insert(record, ShieldRecord { uploaded, since: now, ..before });
+    let news = |(record, uploaded): &(&RecordRef, &Visibility)| {
+        **uploaded != known.get(*record).map_or(Visibility::Open, |shield| shield.uploaded)
+    };
+    let records: BTreeSet<RecordRef> = said.iter().filter(news).map(|(record, _)| *record).collect();
+    let change = |record: &RecordRef, before: ShieldRecord| -> Result<_, ApiError> {
+        let uploaded = said.get(record).copied().unwrap_or(before.uploaded);
+        if before.uploaded == Visibility::Hidden || before.uploaded == uploaded {
+            return Ok(before);
         }
-    }
-    if !changed.is_empty() {
-        vault.put_shields(project, agency, &changed, grant.actor().event("shields_uploaded"))?;
-    }
+        Ok(ShieldRecord { uploaded, since: now, ..before })
+    };
+    let event = grant.actor().event("shields_uploaded");
+    vault.change_shields((project, agency), &records, change, (event, true))?;
     Ok(())
 }
 
@@ -98,7 +99,7 @@ pub(super) fn list(
 /// A shield without what its own agency is not told.
 fn told_of(shield: &ShieldRecord, agency: &AgencyId) -> ShieldRecord {
     if shield.is_foreign(agency) {
-        ShieldRecord { declared: Visibility::Open, inherited: None, ..shield.clone() }
+        ShieldRecord { inherited: None, ..shield.clone() }
     } else {
         shield.clone()
     }
@@ -117,27 +118,30 @@ pub(super) fn put(
     let (project, agency) = (grant.project(), grant.agency());
     own_current(vault, grant, &record)?;
     let now = vault.now();
-    let before = vault.shield(&project.id, agency, &record)?.unwrap_or_else(|| ShieldRecord::open(now));
-    let told = told_of(&before, agency);
-    let shut = stricter(told.uploaded, told.declared) == Visibility::Hidden;
-    if shut && put.visibility != Visibility::Hidden {
-        return Err(ApiError::Rule("a shield is lifted by two people and for a time: propose an unshield"));
-    }
-    let foreign = before.is_foreign(agency) && put.visibility != Visibility::Hidden;
-    let shield = ShieldRecord {
-        declared: if foreign { before.declared } else { put.visibility },
-        inherited: before.inherited.clone().filter(|_| foreign),
-        reach: put.reach,
-        why: Some(put.why),
-        since: now,
-        // Shutting it again ends what two people opened.
-        open_until: None,
-        ..before
+    let change = |_: &RecordRef, before: ShieldRecord| {
+        let shut = told_of(&before, agency).said() == Visibility::Hidden;
+        if shut && put.visibility != Visibility::Hidden {
+            return Err(ApiError::Rule(
+                "a shield is lifted by two people and for a time: propose an unshield",
+            ));
+        }
+        Ok(ShieldRecord {
+            declared: put.visibility,
+            // What another agency's shield does to it is not this one's to end, nor to know.
+            inherited: before.inherited.clone().filter(|_| before.is_foreign(agency)),
+            reach: put.reach,
+            why: Some(put.why),
+            since: now,
+            // Shutting it again ends what two people opened.
+            open_until: None,
+            ..before
+        })
     };
-    let all = BTreeMap::from([(record, shield.clone())]);
     let event =
         grant.actor().event(if put.visibility == Visibility::Hidden { "shielded" } else { "visibility_set" });
-    vault.put_shields(&project.id, agency, &all, event)?;
+    let whose = (&project.id, agency);
+    vault.change_shields(whose, &BTreeSet::from([record]), change, (event, true))?;
+    let shield = vault.shield(&project.id, agency, &record)?.unwrap_or_else(|| ShieldRecord::open(now));
     Ok(message(record, &told_of(&shield, agency), vault))
 }
 
@@ -189,7 +193,7 @@ pub(super) fn propose(
     let (project, agency) = (grant.project(), grant.agency());
     let shield = vault.shield(&project.id, agency, &propose.record)?;
     let shield = shield.map(|shield| told_of(&shield, agency)).ok_or(ApiError::NotFound)?;
-    if stricter(shield.uploaded, shield.declared) != Visibility::Hidden {
+    if shield.said() != Visibility::Hidden {
         return Err(ApiError::Rule("only a shielded record can be opened"));
     }
     let matter = Matter::Unshield { agency: agency.clone(), record: propose.record, until: propose.until };
@@ -233,9 +237,10 @@ pub(super) fn decide(
     let proof = approval.take(person(grant)?, now)?;
     let Matter::Unshield { record, until, .. } = proof.matter() else { return Err(ApiError::NotFound) };
     let shield = vault.shield(&project.id, agency, record)?.ok_or(ApiError::NotFound)?;
-    let shield = ShieldRecord { open_until: Some(*until), ..shield };
+    let opened = ShieldRecord { open_until: Some(*until), ..shield.clone() };
     let event = grant.actor().event("unshielded");
-    vault.put_unshield((&project.id, agency, &id), (&before, &approval), Some((record, &shield)), event)?;
+    let steps = (&before, &approval);
+    vault.put_unshield((&project.id, agency, &id), steps, Some((record, &shield, &opened)), event)?;
     let notice = NoticeMessage {
         number: 0,
         at: now,

@@ -7,6 +7,7 @@
 use super::records::Manifest;
 use super::seal::RootKey;
 use super::{Batch, Clock, LedgerLog, Pair, SledStore, Store, StoreError, Vault, names};
+use crate::wire::messages::RunState;
 use crate::wire::{DatasetId, ProjectId, limits};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -67,6 +68,10 @@ pub fn check(store: Arc<dyn Store>, root: Option<RootKey>, clock: Clock) -> Resu
         return Err(StoreError::Locked);
     }
     let mut report = CheckReport::default();
+    // An erasure that a stop interrupted is finished first, as the service would: its half-way is no damage.
+    if !locked && let Err(fault) = vault.resume_erasures() {
+        report.faults.push(format!("an unfinished erasure: {fault}"));
+    }
     let mut after = None;
     while let Some(project) = vault.projects(after.as_ref(), 1)?.pop() {
         report.projects += 1;
@@ -106,7 +111,7 @@ fn check_runs(
     report: &mut CheckReport,
 ) -> Result<(), StoreError> {
     for run in vault.runs(&project.id, None, usize::MAX)? {
-        if run.overlap.is_none() {
+        if run.state != RunState::Finished {
             continue;
         }
         report.runs += 1;

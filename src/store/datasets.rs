@@ -3,6 +3,7 @@
 use super::records::{Manifest, NewEvent, UploadRecord, decode};
 use super::uploads::{layout_of, removals_pages};
 use super::{Batch, StoreError, Vault, at_rest, names};
+use crate::wire::messages::RunState;
 use crate::wire::{
     AgencyId, DatasetId, EncodingBatch, Epoch, Month, PayloadColumn, ProjectId, RecordRef, RunId, UtcTime,
     Visibility, arrow,
@@ -204,6 +205,11 @@ impl Vault {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(0),
         };
+        self.sweep_superseded()
+    }
+
+    /// [`Self::drop_superseded`] by whoever has stopped all loading.
+    pub(super) fn sweep_superseded(&self) -> Result<u64, StoreError> {
         let mut dead = HashSet::new();
         self.each(b"manifest/", |_, value| {
             let manifest: Manifest = decode("manifest", value)?;
@@ -267,7 +273,7 @@ impl Vault {
         let mut live = HashSet::new();
         self.each(b"run/", |_, value| {
             let run: super::RunRecord = decode("run", value)?;
-            if run.overlap.is_some() {
+            if run.state == RunState::Finished {
                 live.insert(run.id.to_string());
             }
             Ok(())
@@ -275,8 +281,7 @@ impl Vault {
         self.sweep_where(&names::RUN_FOLDERS, |owner| !live.contains(owner))
     }
 
-    /// Removes every `folder/owner/..` whose owner is not in `live`, stepping from owner to owner.
-    /// Removes the entries of every owner below `folders` that is `dead`.
+    /// Removes the entries of every owner below `folders` that is `dead`, stepping from owner to owner.
     fn sweep_where(&self, folders: &[&str], dead: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let mut removed = 0;
         for folder in folders {
@@ -300,14 +305,13 @@ impl Vault {
         let mut running: Vec<(ProjectId, RunId)> = Vec::new();
         self.each(b"run/", |_, value| {
             let run: super::RunRecord = decode("run", value)?;
-            if run.state == crate::wire::messages::RunState::Running {
+            if run.state == RunState::Running {
                 running.push((run.project, run.id));
             }
             Ok(())
         })?;
         for (project, run) in &running {
-            let state = crate::wire::messages::RunState::Interrupted;
-            self.end_run(project, run, state, None)?;
+            self.end_run(project, run, RunState::Interrupted, None)?;
         }
         Ok(running.len() as u64)
     }

@@ -5,7 +5,7 @@
 use super::records::{Manifest, NewEvent, ProjectRecord, decode, encode};
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::{AgencyId, EncodingBatch, Epoch, KeyCheckValue, Month, ProjectId, RecordRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::PoisonError;
 
 impl Vault {
@@ -53,6 +53,9 @@ impl Vault {
         // A later delta says of every record below it that the agency still sends it.
         let Ok(uploaded) = Month::try_from(newest.sealed.month_number()) else { return Ok(due) };
         let emptied = newest.emptied.is_some();
+        // A newer version of a record says when it is due, and takes older ones with it. What a delta removed has no
+        // newer version, and is due by what is left of it.
+        let mut newer: HashSet<RecordRef> = HashSet::new();
         for dataset in self.chain(newest)? {
             if emptied {
                 // Only refs are left, and they end together.
@@ -64,15 +67,18 @@ impl Vault {
                 }
                 continue;
             }
+            let mut own = Vec::new();
             self.each_part(&dataset.upload, |batch| {
                 for (row, record) in batch.refs.iter().enumerate() {
                     let expiry = batch.payload.get(row).and_then(|payload| payload.expiry);
-                    if is_due(uploaded, expiry) {
+                    if !newer.contains(record) && is_due(uploaded, expiry) {
                         due.insert(*record);
                     }
                 }
+                own.extend_from_slice(&batch.refs);
                 Ok(())
             })?;
+            newer.extend(own);
         }
         Ok(due)
     }

@@ -4,29 +4,13 @@
 //! written down first, together with the event; then it is taken out, in steps that may be repeated; then
 //! the note is removed. A note that is found at the start is worked off before anybody reads.
 
+use super::mentions::Gone;
 use super::records::{Manifest, NewEvent, UploadRecord, decode, encode};
 use super::{Batch, StoreError, Vault, names, pages::Pages};
 use crate::wire::{AgencyId, DatasetId, ProjectId, RecordRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{PoisonError, RwLockReadGuard};
-
-/// What else a project leaves by its records, by `folder/project/`.
-pub(super) const MENTION_FOLDERS: [&str; 13] = [
-    "shield",
-    "glass",
-    "unshield",
-    "pair",
-    "notice",
-    "review",
-    "review-of",
-    "review-reference",
-    "apart",
-    "apart-of",
-    "table",
-    "taken-run",
-    "knowledge",
-];
+use std::sync::{MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 /// What an erasure took out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +30,16 @@ struct Pending {
     whole: bool,
     /// Open uploads stay: they were looked through when they came.
     keep_uploads: bool,
+    /// The records are refused when they come again, so that nothing needs to be kept for their return.
+    #[serde(default)]
+    buried: bool,
+}
+
+impl Pending {
+    fn new(project: &ProjectId, agency: &AgencyId) -> Self {
+        let (project, agency) = (project.clone(), agency.clone());
+        Self { project, agency, whole: false, keep_uploads: false, buried: false }
+    }
 }
 
 fn note(id: &str) -> String {
@@ -57,7 +51,8 @@ fn noted(id: &str) -> Pages {
 
 impl Vault {
     /// Erases records of an agency from all its datasets, open uploads and runs of a project. `batch` and `event`
-    /// are written with the note, before anything is taken out.
+    /// are written with the note, before anything is taken out. `buried`: `batch` sees to it that they never come
+    /// again, and sets of records kept apart lose them; else those stay, for their return.
     ///
     /// # Errors
     /// What the engine says. After the note stands, the erasure is finished at the next start.
@@ -65,23 +60,21 @@ impl Vault {
         &self,
         project: &ProjectId,
         agency: &AgencyId,
-        records: &BTreeSet<RecordRef>,
+        (records, buried): (&BTreeSet<RecordRef>, bool),
         mut batch: Batch,
         event: NewEvent,
     ) -> Result<Erased, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         let id = self.new_id("er")?;
         let refs: Vec<u8> = records.iter().flat_map(|record| *record.as_bytes()).collect();
         noted(&id).write(&*self.store, &refs)?;
-        let pending =
-            Pending { project: project.clone(), agency: agency.clone(), whole: false, keep_uploads: false };
+        let pending = Pending { buried, ..Pending::new(project, agency) };
         batch.put(note(&id), encode("erasing", &pending)?);
         self.commit(batch, event.project(project))?;
         self.work_off(&id, &pending)
     }
 
-    /// Erases everything of an agency in a project: datasets, uploads, links, and its being a party.
+    /// Erases everything of an agency in a project: datasets, uploads, links, its being a party, its keys.
     ///
     /// # Errors
     /// As [`Vault::erase_records`].
@@ -92,11 +85,9 @@ impl Vault {
         mut batch: Batch,
         event: NewEvent,
     ) -> Result<Erased, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         let id = self.new_id("er")?;
-        let pending =
-            Pending { project: project.clone(), agency: agency.clone(), whole: true, keep_uploads: false };
+        let pending = Pending { whole: true, ..Pending::new(project, agency) };
         batch.put(note(&id), encode("erasing", &pending)?).remove(names::party(project, agency));
         self.commit(batch, event.project(project))?;
         self.work_off(&id, &pending)
@@ -125,8 +116,7 @@ impl Vault {
         let refs: Vec<u8> = returned.iter().flat_map(|record| *record.as_bytes()).collect();
         noted(&id).write(&*self.store, &refs)?;
         let UploadRecord { project, agency, .. } = &manifest.upload;
-        let pending =
-            Pending { project: project.clone(), agency: agency.clone(), whole: false, keep_uploads: true };
+        let pending = Pending { keep_uploads: true, buried: true, ..Pending::new(project, agency) };
         batch.put(note(&id), encode("erasing", &pending)?);
         self.commit(batch, event)?;
         self.work_off(&id, &pending)?;
@@ -154,7 +144,13 @@ impl Vault {
     }
 
     fn work_off(&self, id: &str, pending: &Pending) -> Result<Erased, StoreError> {
-        let Pending { project, agency, whole, keep_uploads } = pending;
+        let Pending { project, agency, whole, keep_uploads, buried } = pending;
+        if *whole {
+            // First, so that nothing of it comes in again, and here, so that a stop in between leaves no key alive.
+            self.revoke_keys_of(project, Some(agency))?;
+        }
+        // The encodings of replaced datasets may stand still, if somebody was loading when they were replaced.
+        self.sweep_superseded()?;
         let mut records = HashSet::new();
         noted(id).each_page(&*self.store, |page| {
             records.extend(page.as_chunks::<16>().0.iter().map(|bytes| RecordRef::from_bytes(*bytes)));
@@ -172,7 +168,7 @@ impl Vault {
         for run in self.runs(project, None, usize::MAX)? {
             links += self.strip_run(run, agency, &gone)?;
         }
-        self.forget_mentions(project, agency, &records, *whole)?;
+        self.forget_mentions(project, &Gone { agency, whole: *whole, buried: *buried, records: &records })?;
         self.erasures.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.store.flush()?;
         let mut batch = Batch::new();
@@ -191,60 +187,10 @@ impl Vault {
         Ok(())
     }
 
-    /// Removes what people and shields said of erased records: shields, opened glasses, decided pairs, reviews. Sets
-    /// that are kept apart stay: they protect the others in them.
-    fn forget_mentions(
-        &self,
-        project: &ProjectId,
-        agency: &AgencyId,
-        records: &HashSet<RecordRef>,
-        whole: bool,
-    ) -> Result<(), StoreError> {
-        let gone: HashSet<String> = records.iter().map(ToString::to_string).collect();
-        let own = format!("/{agency}/");
-        let mentions = |text: &str| {
-            text.split(|c: char| !c.is_ascii_hexdigit()).any(|word| word.len() == 32 && gone.contains(word))
-        };
-        let mut reviews: HashSet<String> = HashSet::new();
-        for folder in ["shield", "glass", "unshield", "pair", "notice", "review"] {
-            let prefix = format!("{folder}/{project}/");
-            let mut dead: Vec<Vec<u8>> = Vec::new();
-            self.each(prefix.as_bytes(), |key, value| {
-                let (name, text) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
-                let of_agency = whole && (name.contains(&own) || text.contains(&format!("\"{agency}\"")));
-                if of_agency || mentions(&name[prefix.len()..]) || mentions(&text) {
-                    dead.push(key.to_vec());
-                    if folder == "review" {
-                        reviews.insert(name[prefix.len()..].to_owned());
-                    }
-                }
-                Ok(())
-            })?;
-            self.remove_keys(dead)?;
-        }
-        for folder in ["review-of", "review-reference"] {
-            let mut dead = Vec::new();
-            self.each(format!("{folder}/{project}/").as_bytes(), |key, value| {
-                let (name, text) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
-                if reviews.iter().any(|id| name.ends_with(id.as_str()) || text.contains(id.as_str())) {
-                    dead.push(key.to_vec());
-                }
-                Ok(())
-            })?;
-            self.remove_keys(dead)?;
-        }
-        Ok(())
-    }
-
-    fn remove_keys(&self, keys: Vec<Vec<u8>>) -> Result<(), StoreError> {
-        for keys in keys.chunks(256) {
-            let mut batch = Batch::new();
-            for key in keys {
-                batch.remove(key.as_slice());
-            }
-            self.store.apply(&batch)?;
-        }
-        Ok(())
+    /// Nobody seals, loads or erases while this is held.
+    pub(super) fn alone(&self) -> (MutexGuard<'_, ()>, RwLockWriteGuard<'_, ()>) {
+        let sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        (sealing, self.loading.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// While this is held nothing is erased.

@@ -103,7 +103,8 @@ impl Vault {
         if whole { Ok(facts) } else { Err(StoreError::Unreadable { entry: "facts" }) }
     }
 
-    /// Every link of a run that both sides may see, once.
+    /// Every link of a run, once, as the run found it. What two open records have in common is what counts; a shield
+    /// that was set since changes none of it, or two tables of one run would differ by the shielded child.
     ///
     /// # Errors
     /// What the engine says.

@@ -112,6 +112,27 @@ impl Vault {
         Ok(Some(record))
     }
 
+    /// Writes a set that lost the records `dead`, or removes it when it has lost a whole side.
+    pub(super) fn rewrite_apart(
+        &self,
+        project: &ProjectId,
+        set: &ApartRecord,
+        dead: &[Side],
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        let mut unmarked: Vec<&Side> = dead.iter().collect();
+        if set.one.is_empty() || set.other.is_empty() {
+            batch.remove(set_name(project, &set.id));
+            unmarked.extend(set.one.iter().chain(&set.other));
+        } else {
+            batch.put(set_name(project, &set.id), encode("apart", set)?);
+        }
+        for side in unmarked {
+            batch.remove(format!("{}{}", sides_of(project, side), set.id));
+        }
+        self.store.apply(&batch)
+    }
+
     /// Every set of a project, oldest first, lifted ones too.
     ///
     /// # Errors

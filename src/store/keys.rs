@@ -3,8 +3,8 @@
 use super::records::{KeyRecord, NewEvent, decode, encode};
 use super::vault::random;
 use super::{Batch, StoreError, Vault, names};
-use crate::wire::messages::KeyCreate;
-use crate::wire::{ContentDigest, IdError, KeyId};
+use crate::wire::messages::{KeyCreate, KeyScope};
+use crate::wire::{AgencyId, ContentDigest, IdError, KeyId, ProjectId};
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -114,6 +114,21 @@ impl Vault {
         let after = after.map(names::key);
         let pairs = self.store.scan(b"key/", after.as_ref().map(String::as_bytes), limit)?;
         pairs.iter().map(|(_, value)| decode("key", value)).collect()
+    }
+
+    /// Revokes the keys of an agency in a project, or of all its agencies. May be repeated.
+    pub(super) fn revoke_keys_of(
+        &self,
+        project: &ProjectId,
+        of: Option<&AgencyId>,
+    ) -> Result<(), StoreError> {
+        for key in self.keys(None, usize::MAX)? {
+            let KeyScope::Agency { agency, project: at } = &key.scope else { continue };
+            if at == project && of.is_none_or(|of| of == agency) && key.revoked.is_none() {
+                self.revoke_key(&key.id, NewEvent::new("key_revoked").project(project))?;
+            }
+        }
+        Ok(())
     }
 
     /// Revokes a key for ever. Revoking twice changes nothing. None: no such key.

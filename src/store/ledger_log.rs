@@ -6,8 +6,8 @@
 
 use super::{Batch, Store, StoreError};
 use crate::ledger::{
-    Checkpoint, CheckpointError, Entry, ExportError, ExportHeader, ExportWriter, Frontier, LogKey, LogName,
-    LogSigner, NodeId, NodeSource, ProofError, SignedCheckpoint, root_at,
+    Checkpoint, CheckpointError, Cosignature, Entry, ExportError, ExportHeader, ExportWriter, Frontier,
+    LogKey, LogName, LogSigner, NodeId, NodeSource, ProofError, SignedCheckpoint, root_at,
 };
 use crate::wire::{AgencyId, ContentDigest, ProjectId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,7 +76,7 @@ impl LedgerLog {
     pub fn open(store: Arc<dyn Store>, name: LogName) -> Result<Self, LogError> {
         let prefix = format!("ledger/{}", name.as_str().replace('/', "~"));
         let log = Self { store, name, prefix, applied: Mutex::default(), flushed: Mutex::new(0) };
-        let edge = log.edge()?.1;
+        let edge = log.edge()?;
         *held(&log.applied) = edge;
         Ok(log)
     }
@@ -155,7 +155,7 @@ impl LedgerLog {
                 }
                 Err(StoreError::Conflict) if tries < TRIES_MAX => {
                     tries += 1;
-                    *edge = self.edge().map_err(E::from)?.1;
+                    *edge = self.edge().map_err(E::from)?;
                 }
                 Err(error) => return Err(LogError::from(error).into()),
             }
@@ -196,6 +196,38 @@ impl LedgerLog {
         batch.put(self.checkpoint_key(signed.checkpoint.size), bytes);
         self.store.apply(&batch)?;
         Ok(self.store.flush()?)
+    }
+
+    /// Adds a witness's co-signature to the checkpoint kept of exactly `size` entries, in place of an earlier one of
+    /// its own. None: no such checkpoint is kept.
+    ///
+    /// # Errors
+    /// [`LogError::Store`], [`LogError::Damaged`].
+    pub fn add_cosignature(
+        &self,
+        size: u64,
+        cosignature: &Cosignature,
+    ) -> Result<Option<SignedCheckpoint>, LogError> {
+        let damaged = |_| LogError::Damaged { index: size };
+        let key = self.checkpoint_key(size);
+        loop {
+            let Some(bytes) = self.store.value(key.as_bytes())? else { return Ok(None) };
+            let mut signed: SignedCheckpoint = serde_json::from_slice(&bytes).map_err(damaged)?;
+            signed.cosignatures.retain(|other| other.witness != cosignature.witness);
+            signed.cosignatures.push(cosignature.clone());
+            let mut batch = Batch::new();
+            let after = serde_json::to_vec(&signed).map_err(damaged)?;
+            batch.expect(key.as_str(), Some(bytes)).put(key.as_str(), after);
+            match self.store.apply(&batch) {
+                Ok(()) => {
+                    self.store.flush()?;
+                    return Ok(Some(signed));
+                }
+                // Another witness signed meanwhile: both stand.
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The newest checkpoint kept of at most `size` entries.
@@ -260,7 +292,7 @@ impl LedgerLog {
             }
         }
         let size = edge.size();
-        if edge == self.edge()?.1 { Ok(size) } else { Err(LogError::Damaged { index: size }) }
+        if edge == self.edge()? { Ok(size) } else { Err(LogError::Damaged { index: size }) }
     }
 
     /// Hands every line of an export of the checkpoint's entries to `line`, in order.
@@ -293,13 +325,11 @@ impl LedgerLog {
         line(writer.finish(checkpoint, signer).map_err(LogError::from)?)
     }
 
-    fn edge(&self) -> Result<(Option<Vec<u8>>, Frontier), LogError> {
-        let bytes = self.store.value(self.edge_key().as_bytes())?;
-        let edge = match &bytes {
-            None => Frontier::default(),
-            Some(bytes) => Frontier::from_bytes(bytes).map_err(|_| LogError::Damaged { index: 0 })?,
-        };
-        Ok((bytes, edge))
+    fn edge(&self) -> Result<Frontier, LogError> {
+        match self.store.value(self.edge_key().as_bytes())? {
+            None => Ok(Frontier::default()),
+            Some(bytes) => Frontier::from_bytes(&bytes).map_err(|_| LogError::Damaged { index: 0 }),
+        }
     }
     fn edge_key(&self) -> String {
         format!("{}/edge", self.prefix)
@@ -375,6 +405,29 @@ mod tests {
         for n in entries {
             record(log, n).unwrap();
         }
+    }
+
+    #[test]
+    fn of_witnesses_that_sign_at_the_same_time_none_is_lost() {
+        let store = Arc::new(MemoryStore::new());
+        let log = open(&store);
+        fill(&log, 0..3);
+        log.checkpoint(&signer(), 1).unwrap();
+        let word = |n: usize| Cosignature {
+            witness: format!("witness-{n}").parse().unwrap(),
+            at_ms: 1,
+            signature: Hex([1; 64]),
+        };
+        std::thread::scope(|scope| {
+            for n in 0..16 {
+                let log = &log;
+                scope.spawn(move || log.add_cosignature(3, &word(n)).unwrap().unwrap());
+            }
+        });
+        assert_eq!(log.kept(3).unwrap().unwrap().cosignatures.len(), 16);
+        log.add_cosignature(3, &word(5)).unwrap();
+        assert_eq!(log.kept(3).unwrap().unwrap().cosignatures.len(), 16, "one of each");
+        assert!(log.add_cosignature(2, &word(5)).unwrap().is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::pages::Pages;
 use super::records::{LinkRecord, RunRecord};
 use super::{StoreError, Vault, names};
+use crate::wire::messages::RunState;
 use crate::wire::{AgencyId, Band, LinkReference, Month, ProjectId, Reasons, RecordRef, RunId};
 
 pub(super) const KEY_WIDTH: usize = 16 + 2 + 16;
@@ -187,9 +188,11 @@ impl Vault {
         for link in links {
             let Some(input) = run.inputs.get(usize::from(link.other_input)) else { continue };
             let (project, other) = (&run.project, (input.agency.clone(), link.other));
+            let twice = behind.contains(&link);
             let hidden = self.visibility(project, &other.0, &other.1)? == crate::wire::Visibility::Hidden;
             let own = (agency.clone(), link.own);
             if hidden
+                && !twice
                 && self.is_current_record(project, run.epoch, &other.0, &other.1)?
                 && self.decided(project, &own, &other)? != Some(super::Decided::Apart)
             {
@@ -210,9 +213,12 @@ impl Vault {
         Ok(count)
     }
 
-    /// Every stored link of an agency that it may be shown, for counting.
+    /// Every stored link of an agency, once, in order: what it may be shown and what stands behind shields.
     pub(super) fn all_links(&self, run: &RunId, agency: &AgencyId) -> Result<Vec<LinkRecord>, StoreError> {
-        let entries = links_pages(run, agency).entries(&*self.store, &[], usize::MAX)?;
+        let mut entries = links_pages(run, agency).entries(&*self.store, &[], usize::MAX)?;
+        entries.extend(behind_pages(run, agency).entries(&*self.store, &[], usize::MAX)?);
+        entries.sort_unstable();
+        entries.dedup();
         entries.iter().map(|entry| LinkRecord::from_bytes(entry)).collect()
     }
 
@@ -243,24 +249,32 @@ impl Vault {
         Ok(links.into_iter().filter_map(side).collect())
     }
 
-    /// Takes what a shield now hides out of the pages of every stored run that the other agencies read.
+    /// Takes what shields now hide out of the pages of every stored run that the other agencies read.
     pub(super) fn hide_links(
         &self,
         project: &ProjectId,
         agency: &AgencyId,
-        record: &RecordRef,
+        records: &[RecordRef],
     ) -> Result<(), StoreError> {
-        for run in self.runs(project, None, usize::MAX)?.iter().filter(|run| run.overlap.is_some()) {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let finished = |run: &&RunRecord| run.state == RunState::Finished;
+        for run in self.runs(project, None, usize::MAX)?.iter().filter(finished) {
             let Some(at) = run.inputs.iter().position(|input| input.agency == *agency) else { continue };
             let at = u16::try_from(at).unwrap_or(u16::MAX).to_be_bytes();
-            let mut links = self.stored_links(&links_pages(&run.id, agency), record)?;
-            links.extend(self.stored_links(&behind_pages(&run.id, agency), record)?);
-            for link in links {
-                let Some(input) = run.inputs.get(usize::from(link.other_input)) else { continue };
-                let key = [link.other.as_bytes(), &at[..], record.as_bytes()].concat();
-                let shown = links_pages(&run.id, &input.agency);
-                if let Some(entry) = shown.take(&*self.store, &key)? {
-                    behind_pages(&run.id, &input.agency).insert(&*self.store, &entry)?;
+            for record in records {
+                let mut links = self.stored_links(&links_pages(&run.id, agency), record)?;
+                links.extend(self.stored_links(&behind_pages(&run.id, agency), record)?);
+                for link in links {
+                    let Some(input) = run.inputs.get(usize::from(link.other_input)) else { continue };
+                    let key = [link.other.as_bytes(), &at[..], record.as_bytes()].concat();
+                    let shown = links_pages(&run.id, &input.agency);
+                    // Put there before it is taken here: an abrupt stop between the two loses no link.
+                    if let Some(entry) = shown.entry(&*self.store, &key)? {
+                        behind_pages(&run.id, &input.agency).insert(&*self.store, &entry)?;
+                        shown.take(&*self.store, &key)?;
+                    }
                 }
             }
         }

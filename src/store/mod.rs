@@ -16,6 +16,7 @@ mod keys;
 mod ledger_log;
 mod links;
 mod memory;
+mod mentions;
 mod names;
 mod notices;
 mod pages;
@@ -24,7 +25,6 @@ mod projects;
 mod records;
 mod removal;
 mod reviews;
-mod rows;
 mod runs;
 pub mod seal;
 mod shields;
@@ -44,12 +44,12 @@ pub use ledger_log::{LedgerLog, LogError};
 pub use links::LinkCursor;
 pub use memory::{Fault, MemoryStore};
 pub use records::{
-    AgencyRecord, EventRecord, KeyRecord, LinkRecord, Manifest, NewEvent, OverlapCounts, ProjectRecord,
-    ProjectSecret, RunInput, RunRecord, UploadRecord,
+    AgencyRecord, EventRecord, KeyRecord, LinkRecord, Manifest, NewEvent, ProjectRecord, ProjectSecret,
+    RunInput, RunRecord, UploadRecord,
 };
 pub use reviews::{FoundReview, REVIEW_STEPS_MAX, ReviewCursor, ReviewRecord};
-pub use runs::{FoundLink, RunResult};
-pub use shields::{Decided, ShieldRecord, Side, stricter};
+pub use runs::FoundLink;
+pub use shields::{Decided, ShieldRecord, Side};
 pub use sled_store::SledStore;
 pub use uploads::{DELTA_DEPTH_MAX, NewUpload, OPEN_UPLOADS_MAX, UploadError, UploadStatus};
 pub use vault::{Clock, Earlier, FORMAT, Once, OpenReport, Vault, system_clock};

@@ -87,9 +87,9 @@ pub(super) fn behind(run: &RunId, agency: &AgencyId) -> String {
 pub(super) fn facts(run: &RunId, agency: &AgencyId) -> String {
     format!("facts/{run}/{agency}/")
 }
-/// Records of a chunk that were erased before and have come again.
-pub(super) fn returned(dataset: &DatasetId, chunk: u32) -> String {
-    format!("returned/{dataset}/{chunk:06}")
+/// Records of a chunk that were erased before and have come again, in slices.
+pub(super) fn returned(dataset: &DatasetId, chunk: u32, slice: usize) -> String {
+    format!("returned/{dataset}/{chunk:06}/{slice:02}")
 }
 
 /// The folders whose entries belong to one dataset, by `folder/dataset/`.

@@ -74,6 +74,11 @@ impl Pages {
         Ok(false)
     }
 
+    /// The entry with exactly this key.
+    pub(super) fn entry(&self, store: &dyn Store, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.entries(store, key, 1)?.pop().filter(|entry| entry.starts_with(key)))
+    }
+
     /// Removes the entry with exactly this key and returns it.
     pub(super) fn take(&self, store: &dyn Store, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let found = store.last_at_or_before(&self.prefix, &self.page_key(key))?;

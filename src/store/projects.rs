@@ -82,16 +82,12 @@ impl Vault {
         key_check: Option<KeyCheckValue>,
         event: NewEvent,
     ) -> Result<Option<ProjectRecord>, StoreError> {
-        self.change_project(id, event, |record| {
-            let later = epoch > record.epoch;
-            if later {
-                // What the announced epoch's first upload pinned holds on.
-                let announced = record.next.take().filter(|next| next.epoch == epoch);
-                record.epoch = epoch;
-                record.key_check = key_check.or(announced.and_then(|next| next.key_check));
-            }
-            later
-        })
+        let mut batch = Batch::new();
+        if !self.stage_epoch(&mut batch, id, epoch, key_check)? {
+            return Ok(None);
+        }
+        self.commit(batch, event.project(id))?;
+        self.project(id)
     }
 
     /// Names the party that answers for brokered records. None: there is no such project.
@@ -232,7 +228,7 @@ impl Vault {
             return Ok(());
         }
         let mut batch = Batch::new();
-        batch.put(names::party(project, agency), encode("party", &self.now())?);
+        self.stage_party(&mut batch, project, agency)?;
         self.commit(batch, event.project(project).subject(agency))?;
         Ok(())
     }

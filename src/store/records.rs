@@ -229,15 +229,6 @@ pub struct RunInput {
     pub records: u64,
 }
 
-/// Exact counts of a run; suppressed before anybody reads them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct OverlapCounts {
-    /// Per pair of inputs (by number, the smaller first): matches and reviews.
-    pub pairs: Vec<(u16, u16, u64, u64)>,
-    /// Children known to exactly k agencies: entry 0 is k = 1.
-    pub known_to: Vec<u64>,
-}
-
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -257,8 +248,6 @@ pub struct RunRecord {
     pub inputs: Vec<RunInput>,
     /// Links it found; 0 until finished.
     pub links: u64,
-    /// What it counted, once finished.
-    pub overlap: Option<OverlapCounts>,
     /// What it obeyed ([`super::Vault::knowledge`]) when it was begun.
     #[serde(default)]
     pub knowledge: String,

@@ -2,11 +2,11 @@
 //!
 //! May see: the store's own records. Every removal may be repeated.
 
-use super::erase::{Erased, MENTION_FOLDERS};
+use super::erase::Erased;
+use super::mentions::MENTION_FOLDERS;
 use super::records::{Manifest, NewEvent, RunRecord, UploadRecord};
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::{AgencyId, DatasetId, Epoch, ProjectId};
-use std::sync::PoisonError;
 
 impl Vault {
     /// Drops an open upload. False: there is no such.
@@ -77,9 +77,7 @@ impl Vault {
             }
             batch.remove(names::run(project, &run.id));
             self.store.apply(&batch)?;
-            for folder in names::RUN_FOLDERS {
-                self.remove_all(format!("{folder}/{}/", run.id).as_bytes())?;
-            }
+            self.sweep_run(&run.id)?;
         }
         Ok(links)
     }
@@ -89,8 +87,7 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn erase_epochs_before(&self, project: &ProjectId, epoch: Epoch) -> Result<Erased, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         for upload in self.uploads(project, None)? {
             if upload.header.epoch < epoch {
                 self.drop_upload(&upload, NewEvent::new("upload_dropped"))?;
@@ -102,21 +99,25 @@ impl Vault {
         Ok(Erased { encodings, links })
     }
 
-    /// Removes everything of a closed project but its events, its ledger and its tombstones. May be repeated.
+    /// Removes what a closed project held of records, and revokes its agencies' keys. What stays says who did what: its
+    /// events, its ledger, its tombstones, its alerts, its agreements with their approvals, its parties. May be repeated.
     ///
     /// # Errors
     /// What the engine says.
     pub fn erase_project(&self, project: &ProjectId) -> Result<Erased, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         for upload in self.uploads(project, None)? {
             self.drop_upload(&upload, NewEvent::new("upload_dropped"))?;
         }
         let encodings = self.drop_datasets(project, |_| true)?;
         let links = self.drop_runs(project, |_| true)?;
+        self.revoke_keys_of(project, None)?;
         for folder in MENTION_FOLDERS {
             self.remove_all(format!("{folder}/{project}/").as_bytes())?;
         }
+        self.remove_keys(
+            ["taken-run", "knowledge"].map(|name| format!("{name}/{project}").into_bytes()).into(),
+        )?;
         self.erasures.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.store.flush()?;
         Ok(Erased { encodings, links })
@@ -127,8 +128,8 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn empty_datasets(&self, project: &ProjectId, epoch: Epoch) -> Result<u64, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
+        self.sweep_superseded()?;
         let mut encodings = 0;
         for party in self.parties(project)? {
             encodings += self.empty_one(project, epoch, &party.id)?;
@@ -147,8 +148,8 @@ impl Vault {
         epoch: Epoch,
         agency: &AgencyId,
     ) -> Result<u64, StoreError> {
-        let _sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.loading.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
+        self.sweep_superseded()?;
         let encodings = self.empty_one(project, epoch, agency)?;
         self.store.flush()?;
         Ok(encodings)

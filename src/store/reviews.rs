@@ -118,18 +118,18 @@ fn reference_name(project: &ProjectId, reference: LinkReference) -> String {
     format!("review-reference/{project}/{:016x}", reference.number())
 }
 
-impl Vault {
-    /// The id of a pair's review: the same from either side and in every epoch.
-    fn review_id(&self, project: &ProjectId, left: &Side, right: &Side) -> String {
-        let (one, other) = if left < right { (left, right) } else { (right, left) };
-        let mut hasher = blake3::Hasher::new();
-        for part in [project.as_str().as_bytes(), one.0.as_str().as_bytes(), one.1.as_bytes()] {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-        }
-        hasher.update(other.0.as_str().as_bytes()).update(other.1.as_bytes());
-        hasher.finalize().to_hex()[..32].to_owned()
+/// The id of a pair's review: the same from either side and in every epoch.
+fn review_id(project: &ProjectId, left: &Side, right: &Side) -> String {
+    let (one, other) = if left < right { (left, right) } else { (right, left) };
+    let mut hasher = blake3::Hasher::new();
+    for part in [project.as_str().as_bytes(), one.0.as_str().as_bytes(), one.1.as_bytes()] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
+    hasher.update(other.0.as_str().as_bytes()).update(other.1.as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}
 
+impl Vault {
     /// Writes down the pairs that `run` found uncertain; what was said about them before stays.
     ///
     /// # Errors
@@ -141,32 +141,49 @@ impl Vault {
         reference: impl Fn(&Side, &Side) -> LinkReference,
     ) -> Result<(), StoreError> {
         for part in found.chunks(128) {
-            let mut batch = Batch::new();
-            for pair in part {
-                let id = self.review_id(&run.project, &pair.left, &pair.right);
-                let name = review_name(&run.project, &id);
-                let before = self.store.value(name.as_bytes())?;
-                let before: Option<ReviewRecord> =
-                    before.map(|bytes| decode("review", &bytes)).transpose()?;
-                let record = ReviewRecord {
-                    reference: reference(&pair.left, &pair.right),
-                    left: pair.left.clone(),
-                    right: pair.right.clone(),
-                    opened: before.as_ref().map_or_else(|| self.now(), |before| before.opened),
-                    epoch: run.epoch,
-                    run: run.id.clone(),
-                    attributes: pair.attributes.clone(),
-                    reasons: pair.reasons,
-                    history: before.map(|before| before.history).unwrap_or_default(),
-                };
-                for agency in [&record.left.0, &record.right.0] {
-                    batch.put(record.listed(agency, &run.project, &id), []);
+            loop {
+                let mut batch = Batch::new();
+                for pair in part {
+                    self.note_review(&mut batch, run, pair, &reference)?;
                 }
-                batch.put(reference_name(&run.project, record.reference), id.as_str());
-                batch.put(name, encode("review", &record)?);
+                match self.store.apply(&batch) {
+                    // Somebody said a word meanwhile: it is read, and stays.
+                    Err(StoreError::Conflict) => {}
+                    other => break other?,
+                }
             }
-            self.store.apply(&batch)?;
         }
+        Ok(())
+    }
+
+    fn note_review(
+        &self,
+        batch: &mut Batch,
+        run: &RunRecord,
+        pair: &FoundReview,
+        reference: &impl Fn(&Side, &Side) -> LinkReference,
+    ) -> Result<(), StoreError> {
+        let id = review_id(&run.project, &pair.left, &pair.right);
+        let name = review_name(&run.project, &id);
+        let stored = self.store.value(name.as_bytes())?;
+        let before: Option<ReviewRecord> =
+            stored.as_deref().map(|bytes| decode("review", bytes)).transpose()?;
+        let record = ReviewRecord {
+            reference: reference(&pair.left, &pair.right),
+            left: pair.left.clone(),
+            right: pair.right.clone(),
+            opened: before.as_ref().map_or_else(|| self.now(), |before| before.opened),
+            epoch: run.epoch,
+            run: run.id.clone(),
+            attributes: pair.attributes.clone(),
+            reasons: pair.reasons,
+            history: before.map(|before| before.history).unwrap_or_default(),
+        };
+        for agency in [&record.left.0, &record.right.0] {
+            batch.put(record.listed(agency, &run.project, &id), []);
+        }
+        batch.put(reference_name(&run.project, record.reference), id.as_str());
+        batch.expect(name.as_str(), stored).put(name, encode("review", &record)?);
         Ok(())
     }
 
@@ -258,7 +275,7 @@ impl Vault {
         step: ReviewStep,
         event: NewEvent,
     ) -> Result<ReviewRecord, StoreError> {
-        let name = review_name(project, &self.review_id(project, &review.left, &review.right));
+        let name = review_name(project, &review_id(project, &review.left, &review.right));
         let mut after = review.clone();
         after.history.push(step);
         let decided = match after.state() {
@@ -302,5 +319,51 @@ impl Vault {
             Ok(())
         })?;
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{MemoryStore, system_clock};
+    use std::sync::Arc;
+
+    /// A reviewer's word between a run's reading of a review and its writing of it.
+    #[test]
+    fn a_word_said_while_a_run_finishes_is_not_lost() {
+        let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
+        let project = "p".parse().unwrap();
+        let event = || NewEvent::new("test");
+        let run = vault.begin_run(&project, Epoch::FIRST, Vec::new(), None, event()).unwrap();
+        let side = |agency: &str, n| (agency.parse().unwrap(), crate::wire::RecordRef::from_bytes([n; 16]));
+        let (left, right) = (side("council", 1), side("school", 2));
+        let found = FoundReview {
+            left: left.clone(),
+            right: right.clone(),
+            attributes: Vec::new(),
+            reasons: Reasons::default(),
+        };
+        let reference = LinkReference::from_number(7);
+        vault.note_reviews(&run, std::slice::from_ref(&found), |_, _| reference).unwrap();
+        let name = review_name(&project, &review_id(&project, &left, &right));
+        let stored = || -> ReviewRecord {
+            decode("review", &vault.store().value(name.as_bytes()).unwrap().unwrap()).unwrap()
+        };
+        let said = std::cell::Cell::new(false);
+        let meanwhile = |_: &Side, _: &Side| {
+            if !said.replace(true) {
+                let step = ReviewStep {
+                    agency: "school".parse().unwrap(),
+                    verdict: ReviewVerdict::Different,
+                    at: vault.now(),
+                    why: serde_json::from_str("\"other\"").unwrap(),
+                    case: None,
+                };
+                vault.decide_review(&project, &stored(), step, event()).unwrap();
+            }
+            reference
+        };
+        vault.note_reviews(&run, &[found], meanwhile).unwrap();
+        assert_eq!((stored().history.len(), stored().state()), (1, ReviewState::Blocked));
     }
 }

@@ -1,9 +1,7 @@
 //! Runs: immutable snapshots, begun, finished or ended without a result.
 
 use super::links::{WIDTH, behind_pages, links_pages, reference_entry, reference_pages};
-use super::records::{
-    LinkRecord, NewEvent, OverlapCounts, ProjectRecord, RunInput, RunRecord, decode, encode,
-};
+use super::records::{LinkRecord, NewEvent, ProjectRecord, RunInput, RunRecord, decode, encode};
 use super::vault::Once;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::RunState;
@@ -30,14 +28,6 @@ pub struct FoundLink {
     pub expiry: Option<Month>,
 }
 
-/// What a finished run leaves.
-pub struct RunResult {
-    /// Links of both bands.
-    pub links: Vec<FoundLink>,
-    /// What was counted.
-    pub overlap: OverlapCounts,
-}
-
 impl Vault {
     /// Begins a run over `inputs`.
     ///
@@ -61,7 +51,6 @@ impl Vault {
             ended: None,
             inputs: agencies,
             links: 0,
-            overlap: None,
             knowledge: self.knowledge(project)?,
             cause: None,
         };
@@ -114,7 +103,7 @@ impl Vault {
         self.run(project, &id.ok_or(StoreError::Unreadable { entry: "latest-run" })?)
     }
 
-    /// Stores what a run found and makes it the epoch's latest. The record names the run's real inputs.
+    /// Stores the links of both bands that a run found and makes it the epoch's latest. The record names the run's real inputs.
     ///
     /// # Errors
     /// What the engine says; then the run has no result.
@@ -122,17 +111,16 @@ impl Vault {
         &self,
         project: &ProjectRecord,
         run: &RunRecord,
-        result: RunResult,
+        links: &[FoundLink],
     ) -> Result<RunRecord, StoreError> {
-        self.write_links(project, run, &result.links)?;
+        self.write_links(project, run, links)?;
         self.store.flush()?;
         let name = names::run(&run.project, &run.id);
         let bytes = self.store.value(name.as_bytes())?;
         let record = RunRecord {
             state: RunState::Finished,
             ended: Some(self.now()),
-            links: result.links.len() as u64,
-            overlap: Some(result.overlap),
+            links: links.len() as u64,
             ..run.clone()
         };
         let mut batch = Batch::new();
@@ -218,7 +206,7 @@ impl Vault {
         self.sweep_run(id)
     }
 
-    fn sweep_run(&self, id: &RunId) -> Result<(), StoreError> {
+    pub(super) fn sweep_run(&self, id: &RunId) -> Result<(), StoreError> {
         for folder in names::RUN_FOLDERS {
             self.remove_all(format!("{folder}/{id}/").as_bytes())?;
         }

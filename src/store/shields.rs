@@ -8,7 +8,7 @@ use super::{Batch, StoreError, Vault};
 use crate::wire::messages::{Reach, Why};
 use crate::wire::{AgencyId, Band, Month, ProjectId, Reason, RecordRef, UtcTime, Visibility};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A record and whose it is.
 pub type Side = (AgencyId, RecordRef);
@@ -18,11 +18,11 @@ pub type Side = (AgencyId, RecordRef);
 pub struct ShieldRecord {
     /// What the agency's uploads said; `hidden` stays though a later upload says less.
     pub uploaded: Visibility,
-    /// What was said by request, or inherited.
+    /// What was said by request.
     pub declared: Visibility,
     /// How far it reaches.
     pub reach: Reach,
-    /// The record whose shield this one inherited.
+    /// The record whose shield this one inherited: hidden while it stands, whatever was uploaded or declared.
     pub inherited: Option<Side>,
     /// Why, where somebody said so.
     pub why: Option<Why>,
@@ -47,13 +47,25 @@ impl ShieldRecord {
         }
     }
 
-    /// In force at `now`: the stricter of what was uploaded and declared, unless opened for a time.
+    /// In force at `now`: what was said, unless opened for a time.
     #[must_use]
     pub fn visibility(&self, now: UtcTime) -> Visibility {
-        match self.open_until {
-            Some(until) if now < until => Visibility::Open,
-            _ => stricter(self.uploaded, self.declared),
+        if self.is_opened(now) { Visibility::Open } else { self.said() }
+    }
+
+    /// What was said: hidden while a shield is inherited, else the stricter of what was uploaded and declared.
+    #[must_use]
+    pub const fn said(&self) -> Visibility {
+        match self.inherited {
+            Some(_) => Visibility::Hidden,
+            None => stricter(self.uploaded, self.declared),
         }
+    }
+
+    /// Whether two people opened it and their time is not over at `now`.
+    #[must_use]
+    pub fn is_opened(&self, now: UtcTime) -> bool {
+        self.open_until.is_some_and(|until| now < until)
     }
 
     /// Whether the record inherited it from another agency's: then its own agency is not told.
@@ -64,8 +76,7 @@ impl ShieldRecord {
 }
 
 /// The visibility that fewer people share.
-#[must_use]
-pub const fn stricter(one: Visibility, other: Visibility) -> Visibility {
+const fn stricter(one: Visibility, other: Visibility) -> Visibility {
     match (one, other) {
         (Visibility::Hidden, _) | (_, Visibility::Hidden) => Visibility::Hidden,
         (Visibility::Brokered, _) | (_, Visibility::Brokered) => Visibility::Brokered,
@@ -133,69 +144,71 @@ impl Vault {
         Ok(found)
     }
 
-    /// Writes what is known of some records of an agency, with one event, and takes what they hide out of
-    /// every stored run.
+    /// Changes what is known of some records of an agency, with one event, and takes what they hide now out of every
+    /// stored run. `change` is given a record and what stands of it at the moment of writing (an open shield when
+    /// nothing does), and again if that changed meanwhile: a word said by somebody else is never lost. `said` is false
+    /// for a change by a run itself, which need not be run again for it. Returns what changed; without any nothing is
+    /// written.
     ///
     /// # Errors
-    /// What the engine says.
-    pub fn put_shields(
+    /// What `change` or the engine says; then at most some of the records were changed, each of them whole.
+    pub fn change_shields<E: From<StoreError>>(
         &self,
-        project: &ProjectId,
-        agency: &AgencyId,
-        shields: &BTreeMap<RecordRef, ShieldRecord>,
-        event: NewEvent,
-    ) -> Result<(), StoreError> {
-        self.put_shields_quietly(project, agency, shields, (event, true))
-    }
-
-    /// [`Self::put_shields`] by a run itself, which need not be run again for it, when `said` is false.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn put_shields_quietly(
-        &self,
-        project: &ProjectId,
-        agency: &AgencyId,
-        shields: &BTreeMap<RecordRef, ShieldRecord>,
+        (project, agency): (&ProjectId, &AgencyId),
+        records: &BTreeSet<RecordRef>,
+        change: impl Fn(&RecordRef, ShieldRecord) -> Result<ShieldRecord, E>,
         (event, said): (NewEvent, bool),
-    ) -> Result<(), StoreError> {
-        let mut entries = shields.iter().peekable();
-        while entries.peek().is_some() {
-            let mut batch = Batch::new();
-            for (record, shield) in entries.by_ref().take(256) {
-                batch.put(shield_name(project, agency, record), encode("shield", shield)?);
-            }
-            match entries.peek() {
-                Some(_) => self.store.apply(&batch)?,
-                None => {
+    ) -> Result<BTreeMap<RecordRef, ShieldRecord>, E> {
+        let all: Vec<RecordRef> = records.iter().copied().collect();
+        let parts: Vec<&[RecordRef]> = all.chunks(256).collect();
+        let mut changed = BTreeMap::new();
+        for (at, part) in parts.iter().enumerate() {
+            let last = at + 1 == parts.len();
+            loop {
+                let (mut batch, found) = self.changed_shields((project, agency), part, &change)?;
+                let written = if last && !(found.is_empty() && changed.is_empty()) {
                     if said {
                         self.touch(&mut batch, project)?;
                     }
-                    self.commit(batch, event.clone().project(project))?;
+                    self.commit(batch, event.clone().project(project)).map(drop)
+                } else {
+                    self.store.apply(&batch)
+                };
+                match written {
+                    Ok(()) => changed.extend(found),
+                    Err(StoreError::Conflict) => continue,
+                    Err(error) => return Err(error.into()),
                 }
+                break;
             }
         }
         let now = self.now();
-        let is_hidden = |shield: &&ShieldRecord| shield.visibility(now) == Visibility::Hidden;
-        for (record, _) in shields.iter().filter(|(_, shield)| is_hidden(shield)) {
-            self.hide_links(project, agency, record)?;
-        }
-        Ok(())
+        let hidden = changed.iter().filter(|(_, shield)| shield.visibility(now) == Visibility::Hidden);
+        self.hide_links(project, agency, &hidden.map(|(record, _)| *record).collect::<Vec<_>>())?;
+        Ok(changed)
     }
 
-    /// Forgets what is known of a record, for one that is erased or no longer inherits.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn drop_shield(
+    /// The writes of [`Self::change_shields`] for some records, each expecting what it was made from.
+    #[expect(clippy::type_complexity, reason = "a batch and what it writes")]
+    fn changed_shields<E: From<StoreError>>(
         &self,
-        project: &ProjectId,
-        agency: &AgencyId,
-        record: &RecordRef,
-    ) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        batch.remove(shield_name(project, agency, record));
-        self.store.apply(&batch)
+        (project, agency): (&ProjectId, &AgencyId),
+        records: &[RecordRef],
+        change: &impl Fn(&RecordRef, ShieldRecord) -> Result<ShieldRecord, E>,
+    ) -> Result<(Batch, BTreeMap<RecordRef, ShieldRecord>), E> {
+        let (mut batch, mut changed) = (Batch::new(), BTreeMap::new());
+        for record in records {
+            let name = shield_name(project, agency, record);
+            let bytes = self.store.value(name.as_bytes())?;
+            let before = bytes.as_deref().map(|bytes| decode("shield", bytes)).transpose()?;
+            let before = before.unwrap_or_else(|| ShieldRecord::open(self.now()));
+            let after = change(record, before.clone())?;
+            if after != before {
+                batch.expect(name.as_str(), bytes).put(name, encode("shield", &after)?);
+                changed.insert(*record, after);
+            }
+        }
+        Ok((batch, changed))
     }
 
     /// What of the stored links of one record of `agency` the agency may read now, in their order: links to
@@ -285,23 +298,24 @@ impl Vault {
         Ok(found)
     }
 
-    /// Writes the next step of a proposal and, where it is carried out, the shield it changes: one
-    /// transaction, so that it is carried out once.
+    /// Writes the next step of a proposal and, where it is carried out, the shield it changes, from what it was to
+    /// what it is: one transaction, so that it is carried out once.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when it changed meanwhile.
+    /// [`StoreError::Conflict`] when the proposal or the shield changed meanwhile.
     pub fn put_unshield<T: Serialize>(
         &self,
         (project, agency, id): (&ProjectId, &AgencyId, &str),
         (before, after): (&T, &T),
-        carried_out: Option<(&RecordRef, &ShieldRecord)>,
+        carried_out: Option<(&RecordRef, &ShieldRecord, &ShieldRecord)>,
         event: NewEvent,
     ) -> Result<(), StoreError> {
         let name = unshield_name(project, agency, id);
         let mut batch = Batch::new();
         batch.expect(name.as_str(), Some(encode("unshield", before)?)).put(name, encode("unshield", after)?);
-        if let Some((record, shield)) = carried_out {
-            batch.put(shield_name(project, agency, record), encode("shield", shield)?);
+        if let Some((record, shut, opened)) = carried_out {
+            let name = shield_name(project, agency, record);
+            batch.expect(name.as_str(), Some(encode("shield", shut)?)).put(name, encode("shield", opened)?);
             self.touch(&mut batch, project)?;
         }
         self.commit(batch, event.project(project)).map(drop)
@@ -359,6 +373,8 @@ pub enum Decided {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{MemoryStore, system_clock};
+    use std::sync::Arc;
 
     #[test]
     fn the_stricter_word_holds_until_two_people_open_it_and_returns() {
@@ -371,5 +387,44 @@ mod tests {
         shield.uploaded = Visibility::Open;
         shield.declared = Visibility::Brokered;
         assert_eq!(shield.visibility(at(6)), Visibility::Brokered);
+    }
+
+    #[test]
+    fn what_was_inherited_hides_and_leaves_what_was_declared_as_it_was() {
+        let mut shield =
+            ShieldRecord { declared: Visibility::Brokered, ..ShieldRecord::open(UtcTime::EPOCH) };
+        shield.inherited = Some(("refuge".parse().unwrap(), RecordRef::from_bytes([1; 16])));
+        assert_eq!(shield.visibility(UtcTime::EPOCH), Visibility::Hidden);
+        shield.inherited = None;
+        assert_eq!(shield.visibility(UtcTime::EPOCH), Visibility::Brokered);
+    }
+
+    /// A word said between the reading and the writing of another: both stand afterwards.
+    #[test]
+    fn a_word_said_while_another_is_written_is_not_lost() {
+        let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
+        let (project, agency) = ("p".parse().unwrap(), "refuge".parse().unwrap());
+        let record = RecordRef::from_bytes([7; 16]);
+        let change = |change: &dyn Fn(ShieldRecord) -> ShieldRecord| {
+            let word = |_: &RecordRef, before| Ok::<_, StoreError>(change(before));
+            let event = (NewEvent::new("test"), true);
+            vault.change_shields((&project, &agency), &BTreeSet::from([record]), word, event).unwrap()
+        };
+        let uploaded = std::cell::Cell::new(false);
+        let from = ("refuge".parse().unwrap(), RecordRef::from_bytes([8; 16]));
+        let inherits = |before: ShieldRecord| {
+            // Meanwhile an upload that says `hidden` is sealed.
+            if !uploaded.replace(true) {
+                change(&|before| ShieldRecord { uploaded: Visibility::Hidden, ..before });
+            }
+            ShieldRecord { inherited: Some(from.clone()), ..before }
+        };
+        assert_eq!(change(&inherits).len(), 1);
+        let shield = vault.shield(&project, &agency, &record).unwrap().unwrap();
+        assert_eq!((shield.uploaded, shield.inherited.is_some()), (Visibility::Hidden, true));
+        // Nothing new is said: nothing is written, no event either.
+        let events = vault.events(Some(&project), 0, 99).unwrap().len();
+        assert!(change(&|before| before).is_empty());
+        assert_eq!(vault.events(Some(&project), 0, 99).unwrap().len(), events);
     }
 }

@@ -7,7 +7,7 @@ use super::prefilter::refs_pages;
 use super::projects::pinned;
 use super::records::{Manifest, NewEvent, ProjectRecord, UploadRecord, decode, encode};
 use super::vault::Once;
-use super::{Batch, StoreError, Vault, at_rest, datasets, names, pages::Pages, rows};
+use super::{Batch, StoreError, Vault, at_rest, datasets, names, pages::Pages};
 use crate::wire::messages::ChunkSpec;
 use crate::wire::{AgencyId, ContentDigest, DatasetId, EncodingBatch, EncodingHeader, ProjectId, RecordRef};
 use std::sync::{Arc, PoisonError};
@@ -18,6 +18,8 @@ pub const DELTA_DEPTH_MAX: u32 = 64;
 pub const OPEN_UPLOADS_MAX: usize = 8;
 /// Bytes of encodings in one value of the store.
 const PART_BYTES_MAX: usize = 48 << 10;
+/// Returned records in one value of the store: 32 KB.
+const RETURNED_MAX: usize = 2_048;
 
 /// An upload to be announced; already checked against its project.
 pub struct NewUpload {
@@ -119,8 +121,9 @@ impl Vault {
         }
         let announced = names::upload(&project.id, &record.id);
         batch.put(announced.as_str(), encode("upload", &record)?);
-        self.remember(&mut batch, once, record.id.as_str())?;
-        let committed = self.commit(batch, event.project(&project.id).dataset(&record.id));
+        let remembered = self.remember(&mut batch, once, record.id.as_str());
+        let event = event.project(&project.id).dataset(&record.id);
+        let committed = remembered.and_then(|()| self.commit(batch, event));
         // A flush may fail after the record stands: then the upload was announced, and a retry goes on with it.
         if committed.is_err() && matches!(self.store.value(announced.as_bytes()), Ok(None)) {
             // Not announced after all; what is left is swept at the next start.
@@ -232,7 +235,7 @@ impl Vault {
         if self.store.value(have.as_bytes())?.is_some() {
             return Ok(());
         }
-        let rows_per_part = (PART_BYTES_MAX / rows::bytes_per_row(&batch.layout)).max(1);
+        let rows_per_part = (PART_BYTES_MAX / bytes_per_row(&batch.layout)).max(1);
         let data_key = self.data_key_or_new(&upload.project)?;
         let mut writes = Batch::new();
         let mut number = 0u16;
@@ -245,9 +248,9 @@ impl Vault {
         }
         self.store.apply(&writes)?;
         let mut done = Batch::new();
-        if !erased.is_empty() {
-            let refs: Vec<u8> = erased.iter().flat_map(|record| *record.as_bytes()).collect();
-            done.put(names::returned(&upload.id, chunk), refs);
+        for (slice, refs) in erased.chunks(RETURNED_MAX).enumerate() {
+            let refs: Vec<u8> = refs.iter().flat_map(|record| *record.as_bytes()).collect();
+            done.put(names::returned(&upload.id, chunk, slice), refs);
         }
         done.put(have, number.to_le_bytes());
         self.store.apply(&done)
@@ -347,9 +350,13 @@ impl Vault {
         let current = self.current(&upload.project, upload.header.epoch, &upload.agency)?;
         let Some(base) = &upload.base else { return Ok((None, current)) };
         match current {
-            Some(manifest) if manifest.upload.id == *base => Ok((Some(manifest.clone()), Some(manifest))),
+            Some(manifest) if manifest.upload.id == *base && manifest.emptied.is_none() => {
+                Ok((Some(manifest.clone()), Some(manifest)))
+            }
+            // Emptied since the delta was announced: nothing is left for it to lie on.
             other => {
-                let current = other.map_or("none".to_owned(), |manifest| manifest.upload.id.to_string());
+                let current = other.filter(|manifest| manifest.emptied.is_none());
+                let current = current.map_or("none".to_owned(), |manifest| manifest.upload.id.to_string());
                 Err(UploadError::Base { current })
             }
         }
@@ -385,6 +392,14 @@ impl Vault {
 /// The pages of the refs a delta removes.
 pub(super) fn removals_pages(id: &DatasetId) -> Pages {
     Pages::new(&names::removals(id), RecordRef::LEN, RecordRef::LEN)
+}
+
+/// An upper bound of the bytes of one stored row, with its share of the stream's framing.
+fn bytes_per_row(layout: &crate::wire::Layout) -> usize {
+    let tags = layout.slots().filter(|(view, _)| view.tag.is_some()).count() * 4;
+    let exact = layout.exact().len() * 17;
+    let payload = layout.payload().len() * 29;
+    16 + layout.encoding_bytes() + tags + 4 + exact + payload
 }
 
 /// The layout of an upload, shared.

@@ -201,15 +201,18 @@ impl Vault {
         Ok(if record.request == once.request { Earlier::Same(record.result) } else { Earlier::Other })
     }
 
-    /// Remembers the result of a request in the transaction that does it.
+    /// Remembers the result of a request in the transaction that does it: once, so that of two at the same time one is
+    /// done.
     ///
     /// # Errors
-    /// What the engine says.
+    /// [`StoreError::Conflict`] when the same key was used meanwhile; sent again the request is answered as repeated.
     pub fn remember(&self, batch: &mut Batch, once: Option<&Once>, result: &str) -> Result<(), StoreError> {
         if let Some(once) = once {
             let record = OnceRecord { request: once.request, result: result.to_owned(), at: self.now() };
-            let before = self.store.value(once.name.as_bytes())?;
-            batch.expect(once.name.as_str(), before).put(once.name.as_str(), encode("once", &record)?);
+            if self.store.value(once.name.as_bytes())?.is_some() {
+                return Err(StoreError::Conflict);
+            }
+            batch.expect(once.name.as_str(), None).put(once.name.as_str(), encode("once", &record)?);
         }
         Ok(())
     }
@@ -217,7 +220,7 @@ impl Vault {
     /// Remembers the result of a request that changed nothing, so that sending it again gives the same.
     ///
     /// # Errors
-    /// What the engine says.
+    /// As [`Self::remember`].
     pub fn remember_alone(&self, once: Option<&Once>, result: &str) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         self.remember(&mut batch, once, result)?;

@@ -3,7 +3,7 @@
 //! May see: store, suppress, policy. Must not see: agency, encodings. One finished run of a project is *taken* for all
 //! its tables; a later run is taken for all of them together, when the cool-off is over. Each table is released
 //! by [`super::suppress`] and its release stored, so that what is shown twice is the same to the byte.
-//! How many what-if tables a taken run may have is bounded: each one more is one more equation.
+//! How many what-if tables a project may ever have is bounded: each one more is one more equation.
 
 mod count;
 mod tables;
@@ -15,14 +15,14 @@ use super::auth::{ProjectGrant, ReadAggregates};
 use super::error::ApiError;
 use super::suppress::{CountTable, Release, ReleaseTerms, release};
 use crate::store::{Batch, ProjectRecord, RunRecord, StoreError, Vault};
-use crate::wire::messages::{OverlapCell, OverlapTable, PublishedCount, TableMessage};
+use crate::wire::messages::{OverlapCell, OverlapTable, PublishedCount, RunState, TableMessage};
 use crate::wire::{ContentDigest, RunId, UtcTime};
 use count::{Frozen, WhatIf};
 use serde::{Deserialize, Serialize};
 
 /// Days for which a taken run stands before a later one may be taken.
 pub const COOL_OFF_DAYS: u16 = 7;
-/// Tables about what might be, of one taken run.
+/// Tables about what might be, of one project.
 pub const WHAT_IFS_MAX: usize = 24;
 
 /// The run that all tables of a project are counted from.
@@ -48,6 +48,10 @@ fn taken_name(project: &ProjectRecord) -> String {
 fn stored_prefix(project: &ProjectRecord) -> String {
     format!("table/{}/", project.id)
 }
+/// Tables of suppositions, apart from those of the run as it is; a digest has no hyphen.
+fn what_ifs_prefix(project: &ProjectRecord) -> String {
+    format!("{}what-if/", stored_prefix(project))
+}
 
 /// The run that the tables of a project are counted from, taken now if there is none or its time is over.
 fn taken(vault: &Vault, project: &ProjectRecord) -> Result<(RunRecord, Taken), ApiError> {
@@ -66,7 +70,7 @@ fn taken(vault: &Vault, project: &ProjectRecord) -> Result<(RunRecord, Taken), A
     match (before, standing) {
         (Some(taken), Some(run)) if now < opens(&taken) || latest.as_ref() == Some(&run) => Ok((run, taken)),
         _ => {
-            let run = latest.filter(|run| run.overlap.is_some()).ok_or(ApiError::NotFound)?;
+            let run = latest.filter(|run| run.state == RunState::Finished).ok_or(ApiError::NotFound)?;
             let taken = Taken { run: run.id.clone(), at: now };
             let mut batch = Batch::new();
             let bytes = serde_json::to_vec(&taken).map_err(|error| ApiError::Internal(error.to_string()))?;
@@ -95,24 +99,25 @@ pub(super) fn read(
 ) -> Result<TableMessage, ApiError> {
     let project = grant.project();
     let (run, taken) = taken(vault, project)?;
-    let (table, stored) = released(vault, project, &run, &taken, name)?;
+    let terms = terms(vault, project)?;
+    let stored = released(vault, project, (&run, &taken), terms, name)?;
     let (rows, columns) = (stored.rows.len(), stored.columns.len());
     let shown = stored.release.table();
     let width = columns + 1;
-    let totals = usize::from(table.adds_up);
+    let totals = usize::from(name.adds_up());
     let line = |row: usize| shown.cells[row * width..row * width + columns + totals].to_vec();
     let mut message = TableMessage {
         project: project.id.clone(),
         table: name.to_string(),
-        title: table.title,
+        title: name.title(),
         run: stored.run,
         released: shown.released.to_string(),
-        suppressed_below: terms(vault, project)?.suppress_below,
+        suppressed_below: terms.suppress_below,
         rows: stored.rows,
         columns: stored.columns,
         cells: (0..rows + totals).map(line).collect(),
     };
-    if table.adds_up {
+    if name.adds_up() {
         message.rows.push("all".to_owned());
         message.columns.push("all".to_owned());
     }
@@ -125,61 +130,59 @@ fn terms(vault: &Vault, project: &ProjectRecord) -> Result<ReleaseTerms, ApiErro
     Ok(ReleaseTerms { suppress_below, cool_off_days: COOL_OFF_DAYS, totals: true })
 }
 
-/// Counts, releases and stores one table of the taken run.
+/// One table of the taken run as it was released; counted, released and stored when nobody asked for it before.
 fn released(
     vault: &Vault,
     project: &ProjectRecord,
-    run: &RunRecord,
-    taken: &Taken,
+    (run, taken): (&RunRecord, &Taken),
+    terms: ReleaseTerms,
     name: &TableName,
-) -> Result<(Table, Stored), ApiError> {
-    let frozen = frozen(vault, run)?;
-    let what_if = name.what_if(&frozen.agencies)?;
-    let terms = terms(vault, project)?;
+) -> Result<Stored, ApiError> {
+    let agencies: Vec<_> = run.inputs.iter().map(|input| input.agency.clone()).collect();
+    let what_if = name.what_if(&agencies)?;
     // With other agencies or another rule of suppression they are other tables, under other names.
-    let parties: Vec<&str> = frozen.agencies.iter().map(|agency| agency.as_str()).collect();
+    let parties: Vec<&str> = agencies.iter().map(|agency| agency.as_str()).collect();
     let named = format!("{name}\n{}\n{}", terms.suppress_below, parties.join(" "));
     let digest = ContentDigest::of(named.as_bytes());
-    let key = format!("{}{digest}", stored_prefix(project));
+    let supposes = what_if != WhatIf::default();
+    let folder = if supposes { what_ifs_prefix(project) } else { stored_prefix(project) };
+    let key = format!("{folder}{digest}");
     let value = vault.store().value(key.as_bytes())?;
     let unreadable = |_| StoreError::Unreadable { entry: "table" };
     let before: Option<Stored> =
         value.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
-    if before.is_none() && what_if != WhatIf::default() {
+    if let Some(stored) = before.as_ref().filter(|stored| stored.run == run.id) {
+        return Ok(stored.clone());
+    }
+    if before.is_none() && supposes {
         bound_what_ifs(vault, project)?;
     }
     let labels = before.as_ref().map(|stored| stored.rows.as_slice());
-    let table = Table::count(&frozen, name, &what_if, labels)?;
-    if let Some(stored) = before.as_ref().filter(|stored| stored.run == run.id) {
-        return Ok((table, stored.clone()));
-    }
+    let table = Table::count(&frozen(vault, run)?, name, &what_if, labels)?;
     let counts = CountTable::new(table.rows.len(), table.columns.len(), table.counts.clone());
     let counts = counts.map_err(|error| ApiError::Internal(error.to_string()))?;
     let release = release(
         before.as_ref().map(|stored| &stored.release),
         &counts,
-        ReleaseTerms { totals: table.adds_up, ..terms },
+        ReleaseTerms { totals: name.adds_up(), ..terms },
         taken.at,
     )
     .map_err(|error| ApiError::Internal(error.to_string()))?;
-    let (rows, columns) = (table.rows.clone(), table.columns.clone());
-    let stored = Stored { run: run.id.clone(), rows, columns, release };
+    let stored = Stored { run: run.id.clone(), rows: table.rows, columns: table.columns, release };
     let bytes = serde_json::to_vec(&stored).map_err(|error| ApiError::Internal(error.to_string()))?;
     let mut batch = Batch::new();
     batch.expect(key.as_str(), value).put(key.as_str(), bytes);
     vault.store().apply(&batch)?;
     vault.store().flush()?;
-    Ok((table, stored))
+    Ok(stored)
 }
 
 /// Each what-if is one more equation about the same children.
 fn bound_what_ifs(vault: &Vault, project: &ProjectRecord) -> Result<(), ApiError> {
-    let prefix = stored_prefix(project);
-    // Tables as the run is are few: their names are fixed.
-    let known = vault.store().scan(prefix.as_bytes(), None, WHAT_IFS_MAX + tables::PLAIN_MAX)?.len();
-    if known >= WHAT_IFS_MAX + tables::PLAIN_MAX {
+    let known = vault.store().scan(what_ifs_prefix(project).as_bytes(), None, WHAT_IFS_MAX)?.len();
+    if known >= WHAT_IFS_MAX {
         return Err(ApiError::Rule(
-            "this project has as many tables as it may: read those that were asked for before",
+            "this project has as many tables of suppositions as it may: read those that were asked for before",
         ));
     }
     Ok(())

@@ -18,8 +18,6 @@ use crate::wire::{AgencyId, Month};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Tables without a supposition: six names, and one more for each two agencies.
-pub(super) const PLAIN_MAX: usize = 40;
 /// Rows of areas and age bands.
 const LABELS_MAX: usize = 400;
 const MONTHS: u32 = 12;
@@ -67,12 +65,9 @@ const KINDS: [(&str, Kind); 6] = [
 
 /// A counted table, not suppressed yet: stays inside.
 pub(in crate::service) struct Table {
-    pub(super) title: String,
     pub(super) rows: Vec<String>,
     pub(super) columns: Vec<String>,
     pub(super) counts: Vec<u64>,
-    /// Whether rows and columns are parts of a whole, so that totals mean something.
-    pub(super) adds_up: bool,
 }
 
 impl TableName {
@@ -117,6 +112,26 @@ impl TableName {
             ));
         }
         Ok(found)
+    }
+
+    /// Whether rows and columns are parts of a whole, so that totals mean something.
+    pub(super) const fn adds_up(&self) -> bool {
+        matches!(self.kind, Kind::Area | Kind::Month | Kind::Absence)
+    }
+
+    /// What stands above the table.
+    pub(super) fn title(&self) -> String {
+        match (self.kind, &self.present, &self.absent) {
+            (Kind::Overlap, ..) => "Records of each agency, and children in common".to_owned(),
+            (Kind::KnownTo, ..) => "Children known to exactly so many agencies".to_owned(),
+            (Kind::AtLeast, ..) => "Children known to at least so many agencies".to_owned(),
+            (Kind::Area, ..) => "Children by area and number of agencies that know them".to_owned(),
+            (Kind::Month, ..) => "Children by months since last active".to_owned(),
+            (Kind::Absence, Some(present), Some(absent)) => {
+                format!("Children known to {present}, by age band, and whether {absent} knows them")
+            }
+            (Kind::Absence, ..) => "Children by age band".to_owned(),
+        }
     }
 
     /// What is supposed, in the numbers of a run.
@@ -206,12 +221,12 @@ impl Table {
                 let children = frozen.children(what_if);
                 let of = |child: &Child| child.area.map(|area| area.as_str().to_owned());
                 let spread = labelled(&children, labels, of);
-                by_agencies("Children by area and number of agencies that know them", &children, spread)
+                by_agencies(&children, spread)
             }
             Kind::Month => {
                 let children = frozen.children(what_if);
                 let spread = by_month(&children);
-                by_agencies("Children by months since last active", &children, spread)
+                by_agencies(&children, spread)
             }
             Kind::Absence => absence(frozen, name, what_if, labels)?,
         })
@@ -231,13 +246,7 @@ fn overlap(frozen: &Frozen, what_if: &WhatIf) -> Table {
         }
     }
     let columns = vec!["matched".to_owned(), "to review".to_owned()];
-    Table {
-        title: "Records of each agency, and children in common".to_owned(),
-        rows,
-        columns,
-        counts,
-        adds_up: false,
-    }
+    Table { rows, columns, counts }
 }
 
 fn known_to(frozen: &Frozen, what_if: &WhatIf, at_least: bool) -> Table {
@@ -245,13 +254,10 @@ fn known_to(frozen: &Frozen, what_if: &WhatIf, at_least: bool) -> Table {
     let most = u32::try_from(frozen.agencies.len()).unwrap_or(u32::MAX);
     let wanted = |child: &Child, k: u32| if at_least { child.agencies() >= k } else { child.agencies() == k };
     let count = |k: u32| children.iter().filter(|child| wanted(child, k)).count() as u64;
-    let words = if at_least { "at least" } else { "exactly" };
     Table {
-        title: format!("Children known to {words} so many agencies"),
         rows: (1..=most).map(|k| k.to_string()).collect(),
         columns: vec!["children".to_owned()],
         counts: (1..=most).map(count).collect(),
-        adds_up: false,
     }
 }
 
@@ -291,14 +297,14 @@ fn by_month(children: &[Child]) -> Spread {
     (rows, at)
 }
 
-fn by_agencies(title: &str, children: &[Child], (rows, at): Spread) -> Table {
+fn by_agencies(children: &[Child], (rows, at): Spread) -> Table {
     let columns = ["1 agency", "2 agencies", "3 or more"].map(str::to_owned).to_vec();
     let mut counts = vec![0; rows.len() * columns.len()];
     for (child, row) in children.iter().zip(at) {
         let column = child.agencies().clamp(1, 3) as usize - 1;
         counts[row * columns.len() + column] += 1;
     }
-    Table { title: title.to_owned(), rows, columns, counts, adds_up: true }
+    Table { rows, columns, counts }
 }
 
 fn absence(
@@ -319,13 +325,7 @@ fn absence(
     for (child, row) in children.iter().zip(at) {
         counts[row * 2 + usize::from(!child.is_known_to(there))] += 1;
     }
-    Ok(Table {
-        title: format!("Children known to {present}, by age band, and whether {absent} knows them"),
-        rows,
-        columns: vec![format!("known to {absent}"), format!("not known to {absent}")],
-        counts,
-        adds_up: true,
-    })
+    Ok(Table { rows, columns: vec![format!("known to {absent}"), format!("not known to {absent}")], counts })
 }
 
 #[cfg(test)]

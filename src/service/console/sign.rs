@@ -7,7 +7,9 @@ use super::super::auth::{
 use super::super::body::{blocking, bytes, media_type};
 use super::super::error::ApiError;
 use super::super::state::{Centre, State};
+use super::super::tls::client;
 use super::{COOKIE_NAME, html};
+use crate::wire::KeyId;
 use actix_web::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use actix_web::web::{Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -37,9 +39,11 @@ pub(super) fn session_actor(centre_state: &Centre, request: &HttpRequest) -> Res
     let vault = &centre_state.vault;
     let Some(value) = cookie(request) else { return Ok(None) };
     let Some(key) = centre_state.sessions.key(value, vault.now()) else { return Ok(None) };
-    match actor_again(vault, &key) {
+    // A key bound to certificates is worth nothing here either without one of them.
+    let bound = |actor: Actor| client::check(vault, &actor, request).map(|()| actor);
+    match actor_again(vault, &key).and_then(bound) {
         Ok(actor) => Ok(Some(actor)),
-        Err(ApiError::Unauthenticated) => Ok(None),
+        Err(ApiError::Unauthenticated | ApiError::Certificate) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -115,10 +119,37 @@ pub(in crate::service) async fn sign_in(
     let wrong = || ApiError::Malformed("the form has one field, key".to_owned());
     let text = std::str::from_utf8(&body).map_err(|_| wrong())?;
     let form = Query::<SignIn>::from_query(text).map_err(|_| wrong())?.into_inner();
-    let shared = state.clone();
     let token = zeroize::Zeroizing::new(form.key);
-    let actor = blocking(move || {
-        let actor: Actor = actor_of(&shared.vault, &token)?;
+    let (key, home) = match open(&state, &request, token).await {
+        Ok(signed) => signed,
+        Err(ApiError::Unauthenticated | ApiError::Forbidden(_)) => {
+            return Ok(form_page(401, Some("Enter a valid key of the centre or of a reviewer")));
+        }
+        Err(ApiError::Certificate) => {
+            let why = "This key holds with a certificate of its agency only: choose it in the browser, and try again";
+            return Ok(form_page(401, Some(why)));
+        }
+        Err(error) => return Err(error),
+    };
+    let begun = state.sessions.begin(&key, state.vault.now());
+    let value = begun.ok_or_else(|| ApiError::Internal("no random bytes for a session".to_owned()))?;
+    Ok(HttpResponse::SeeOther()
+        .insert_header((LOCATION, home))
+        .insert_header((SET_COOKIE, set_cookie(&state, &value, super::SESSION_HOURS * 3_600)))
+        .finish())
+}
+
+/// The key of a token, and the page its holder begins at; on a connection on which the key may be used.
+async fn open(
+    state: &State,
+    request: &HttpRequest,
+    token: zeroize::Zeroizing<String>,
+) -> Result<(KeyId, &'static str), ApiError> {
+    let shared = state.clone();
+    let actor = blocking(move || actor_of(&shared.vault, &token)).await?;
+    client::check(&state.vault, &actor, request)?;
+    let shared = state.clone();
+    let signed = blocking(move || {
         let (actor, home) = match actor.project().map(ToString::to_string) {
             Some(project) => {
                 let grant: AgencyGrant<Review> = for_party(&shared.vault, actor, &project)?;
@@ -132,19 +163,7 @@ pub(in crate::service) async fn sign_in(
         shared.vault.record(actor.event("console_signed_in"))?;
         Ok((actor.key().clone(), home))
     });
-    let (key, home) = match actor.await {
-        Ok(signed) => signed,
-        Err(ApiError::Unauthenticated | ApiError::Forbidden(_)) => {
-            return Ok(form_page(401, Some("Enter a valid key of the centre or of a reviewer")));
-        }
-        Err(error) => return Err(error),
-    };
-    let begun = state.sessions.begin(&key, state.vault.now());
-    let value = begun.ok_or_else(|| ApiError::Internal("no random bytes for a session".to_owned()))?;
-    Ok(HttpResponse::SeeOther()
-        .insert_header((LOCATION, home))
-        .insert_header((SET_COOKIE, set_cookie(&state, &value, super::SESSION_HOURS * 3_600)))
-        .finish())
+    signed.await
 }
 
 pub(in crate::service) async fn sign_out(

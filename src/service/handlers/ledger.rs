@@ -117,12 +117,8 @@ pub(in crate::service) async fn cosign(
             return Err(ApiError::Rule("a co-signature names the agency of the key that sends it"));
         }
         let log = state.ledgers.log(&grant.project().id)?;
-        let found = log.kept(size)?.filter(|kept| kept.checkpoint.size == size);
-        let mut kept: SignedCheckpoint = found.ok_or(ApiError::NotFound)?;
-        kept.cosignatures.retain(|other| other.witness != cosignature.witness);
-        kept.cosignatures.push(cosignature);
-        log.keep(&kept)?;
-        Ok(PublishedCheckpoint { key: state.secrets.signer.public(), checkpoint: kept })
+        let checkpoint = log.add_cosignature(size, &cosignature)?.ok_or(ApiError::NotFound)?;
+        Ok(PublishedCheckpoint { key: state.secrets.signer.public(), checkpoint })
     });
     answer(&request, 200, &kept.await?)
 }

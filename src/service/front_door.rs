@@ -312,17 +312,25 @@ fn unreadable(error: serde_json::Error) -> ApiError {
 mod tests {
     use super::*;
     use crate::store::{MemoryStore, NewEvent, system_clock};
+    use crate::wire::{DecisionModel, DiceModel, Layout, Profile, SchemaFingerprint, Segment, View};
 
     #[test]
     fn what_is_laid_out_in_memory_goes_with_what_was_erased() {
         let (vault, _) = Vault::open(Arc::new(MemoryStore::new()), system_clock()).unwrap();
-        let new = serde_json::from_str(
-            r#"{"id": "p", "title": "T", "schema": "test 1", "purposes": ["safeguarding"],
-                "schema_fingerprint": "0707070707070707070707070707070707070707070707070707070707070707",
-                "layout": {"profile": "clk", "views": [{"name": "record", "slots": 1, "bits": 256,
-                    "segments": [{"attribute": "record", "start": 0, "bits": 256}]}]},
-                "decision": {"model": "dice", "match_at": "0.9", "review_at": "0.8"}}"#,
-        );
+        let segment = Segment { attribute: "record".parse().unwrap(), start: 0, bits: 256 };
+        let name = "record".parse().unwrap();
+        let view = View { name, slots: 1, bits: 256, segments: vec![segment], tag: None };
+        let layout = Layout::new(Profile::Clk, vec![view], false, vec![], vec![]).unwrap();
+        let decision = DiceModel {
+            match_at: "0.9".parse().unwrap(),
+            review_at: "0.8".parse().unwrap(),
+            runner_up_margin: None,
+        };
+        let new = serde_json::from_value(serde_json::json!({
+            "id": "p", "title": "T", "schema": "test 1", "purposes": ["safeguarding"],
+            "schema_fingerprint": SchemaFingerprint::from_bytes([7; 32]),
+            "layout": layout, "decision": DecisionModel::Dice(decision),
+        }));
         let project = vault.create_project(&new.unwrap(), NewEvent::new("test")).unwrap().unwrap();
         let doors = FrontDoors::default();
         let laid = || Arc::downgrade(&doors.laid(&vault, &project).unwrap());

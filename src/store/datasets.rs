@@ -28,6 +28,14 @@ pub(super) fn pack(batch: &EncodingBatch) -> Result<Vec<u8>, StoreError> {
     arrow::write_stream(batch).map_err(|_| StoreError::Unreadable { entry: "part" })
 }
 
+/// An upper bound of the bytes of one stored row, with its share of the stream's framing.
+pub(super) fn bytes_per_row(layout: &crate::wire::Layout) -> usize {
+    let tags = layout.slots().filter(|(view, _)| view.tag.is_some()).count() * 4;
+    let exact = layout.exact().len() * 17;
+    let payload = layout.payload().len() * 29;
+    16 + layout.encoding_bytes() + tags + 4 + exact + payload
+}
+
 impl Vault {
     /// An agency's current dataset.
     ///

@@ -300,7 +300,7 @@ mod tests {
         let vault = vault();
         let side = |agency: &str, n| (id::<AgencyId>(agency), record(n));
         let sides = (vec![side("council", 1), side("school", 2)], vec![side("council", 3)]);
-        let why = serde_json::from_str("\"other\"").unwrap();
+        let why = serde_json::from_str("\"adoption\"").unwrap();
         vault.keep_apart(&id("p"), &id("council"), sides, why, event()).unwrap();
         let apart = |one, other| vault.are_kept_apart(&id("p"), &one, &other).unwrap();
         erase(&vault, "council", 1, false);

@@ -356,7 +356,7 @@ mod tests {
                     agency: "school".parse().unwrap(),
                     verdict: ReviewVerdict::Different,
                     at: vault.now(),
-                    why: serde_json::from_str("\"other\"").unwrap(),
+                    why: serde_json::from_str("\"adoption\"").unwrap(),
                     case: None,
                 };
                 vault.decide_review(&project, &stored(), step, event()).unwrap();

@@ -235,7 +235,7 @@ impl Vault {
         if self.store.value(have.as_bytes())?.is_some() {
             return Ok(());
         }
-        let rows_per_part = (PART_BYTES_MAX / bytes_per_row(&batch.layout)).max(1);
+        let rows_per_part = (PART_BYTES_MAX / datasets::bytes_per_row(&batch.layout)).max(1);
         let data_key = self.data_key_or_new(&upload.project)?;
         let mut writes = Batch::new();
         let mut number = 0u16;
@@ -392,14 +392,6 @@ impl Vault {
 /// The pages of the refs a delta removes.
 pub(super) fn removals_pages(id: &DatasetId) -> Pages {
     Pages::new(&names::removals(id), RecordRef::LEN, RecordRef::LEN)
-}
-
-/// An upper bound of the bytes of one stored row, with its share of the stream's framing.
-fn bytes_per_row(layout: &crate::wire::Layout) -> usize {
-    let tags = layout.slots().filter(|(view, _)| view.tag.is_some()).count() * 4;
-    let exact = layout.exact().len() * 17;
-    let payload = layout.payload().len() * 29;
-    16 + layout.encoding_bytes() + tags + 4 + exact + payload
 }
 
 /// The layout of an upload, shared.

@@ -283,8 +283,7 @@ def encode(schema, keys, person, forms, rare):
     noise = Stream(keys.noise, person["id"].encode())
     flips, orders = [], []
     for view in schema["view"]:
-        count = (left_bits(view) * schema.get("flips_per_mille", 0) + 500) // 1000
-        flips.append([noise.distinct(left_bits(view), count) for _ in range(view["slots"])])
+        flips.append([flips_of(view, schema.get("flips_per_mille", 0), noise) for _ in range(view["slots"])])
         order = list(range(view["slots"]))
         for left in range(view["slots"], 1, -1):
             chosen = noise.below(left)
@@ -305,7 +304,10 @@ def encode(schema, keys, person, forms, rare):
             if schema.get("filler"):
                 main = (given[0] if given else None, family[0] if family else None)
                 for start, segment, name, budget in parts_of(view):
-                    for count in shares(budget, segment["bits"], len(tokens(attributes[name], person, *main))):
+                    own = len(tokens(attributes[name], person, *main))
+                    if own == 0 and is_salted(view, attributes[name]):
+                        own = 7  # of usual length: no filled slot of the view lacks this value
+                    for count in shares(budget, segment["bits"], own):
                         bits |= {start + at for at in noise.distinct(segment["bits"], count)}
             slots.append((bits, noise.next()))
         for at, k in enumerate(order):
@@ -322,6 +324,31 @@ def encode(schema, keys, person, forms, rare):
             tag = tag & (1 << bits_of_tag) - 1 if view.get("tagged") else None
             out.append({"view": view["name"], "slot": at, "filter": filter_.hex(), "tag": tag})
     return out
+
+
+def flips_of(view, per_mille, noise):
+    """Flipped positions of a slot: each segment has its share, or, after diffusion, the slot as a whole."""
+    lengths = [left_bits(view)] if "diffusion" in view else [segment["bits"] for segment in view["segment"]]
+    out, start, before = set(), 0, 0
+    for bits in lengths:
+        upto = ((start + bits) * per_mille + 500) // 1000
+        out |= {start + at for at in noise.distinct(bits, upto - before)}
+        start, before = start + bits, upto
+    return out
+
+
+# What the parts of a salt ask a record for.
+ASKED = {
+    "year": ["date-of-birth"], "month": ["date-of-birth"], "day-month": ["date-of-birth"], "date": ["date-of-birth"],
+    "other-initial": ["given", "family"], "pair-prefix": ["given", "family"], "pair-skeleton": ["given", "family"],
+    "given-prefix": ["given"], "given-skeleton": ["given"], "family-skeleton": ["family"],
+    "place": ["place"], "sector": ["place", "postcode"], "name-skeleton": [],
+}
+
+
+def is_salted(view, attribute):
+    asked = [source for part in view.get("salt", []) for source in ASKED[part]]
+    return view.get("missing_salt", "drop") == "drop" and attribute["reads"] in asked
 
 
 def parts_of(view):

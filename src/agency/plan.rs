@@ -5,7 +5,8 @@ use super::key::EpochKey;
 use super::names::RARE_ONE_IN;
 use super::schema::Schema;
 use super::schema::form::{
-    AttributeForm, ExactSource, FocusRule, MissingSalt, SaltPart, SegmentForm, Source, TokenRule, ViewForm,
+    AttributeForm, ExactSource, FocusRule, MissingSalt, SaltPart, SchemaForm, SegmentForm, Source, TokenRule,
+    ViewForm,
 };
 use crate::wire::{AttributeName, PayloadColumn, TagBits};
 use std::sync::Arc;
@@ -22,7 +23,17 @@ pub(super) struct AttributePlan {
 pub(super) struct SegmentPlan {
     pub(super) start: u32,
     pub(super) bits: u32,
-    pub(super) parts: Vec<(usize, Budget)>,
+    pub(super) parts: Vec<Part>,
+    /// Flips of its bits, where the slot leaves as it is.
+    pub(super) flips: usize,
+}
+
+/// An attribute in a segment.
+pub(super) struct Part {
+    pub(super) attribute: usize,
+    pub(super) budget: Budget,
+    /// The salt asks for a value of this attribute, so that no filled slot of the view lacks it.
+    pub(super) salted: bool,
 }
 
 /// Insertions of an attribute into a segment.
@@ -85,8 +96,20 @@ pub(super) struct ViewPlan {
     pub(super) segments: Vec<SegmentPlan>,
     /// Flips a slot.
     pub(super) flips: usize,
+    /// Whether keyed diffusion mixes the slot before it leaves.
+    pub(super) diffused: bool,
     /// Salts repeat from record to record, so positions are worth remembering.
     pub(super) cached: bool,
+}
+
+impl ViewPlan {
+    /// Runs of a slot's bits as it leaves (start, length) with the flips of each: its segments, or, where diffusion
+    /// has mixed them, the whole.
+    pub(super) fn flipped(&self) -> impl Iterator<Item = (u32, u32, usize)> + '_ {
+        let whole = self.diffused.then_some((0, self.out_bytes as u32 * 8, self.flips));
+        let segments = self.segments.iter().filter(|_| !self.diffused);
+        whole.into_iter().chain(segments.map(|segment| (segment.start, segment.bits, segment.flips)))
+    }
 }
 
 /// The whole schema.
@@ -124,7 +147,8 @@ impl Plan {
             missing_salt: view.missing_salt,
             rare: view.rare.then(|| view.rare_one_in.unwrap_or(RARE_ONE_IN)),
             tag: laid.tag,
-            segments: segments(view, index),
+            segments: segments(view, form, index),
+            diffused: view.diffusion.is_some(),
             flips: (laid.bits as usize * form.flips_per_mille as usize + 500) / 1000,
             cached: view.salt.iter().all(|part| matches!(part, SaltPart::Year | SaltPart::Month)),
         });
@@ -165,18 +189,43 @@ fn number(domains: &mut Vec<String>, attribute: &AttributeForm) -> usize {
     })
 }
 
-fn segments(view: &ViewForm, index: impl Fn(&AttributeName) -> Option<usize>) -> Vec<SegmentPlan> {
+fn segments(
+    view: &ViewForm,
+    form: &SchemaForm,
+    index: impl Fn(&AttributeName) -> Option<usize>,
+) -> Vec<SegmentPlan> {
     let mut start = 0;
+    let flips_to = |end: u32| ((end * form.flips_per_mille + 500) / 1000) as usize;
     let mut plan = |segment: &SegmentForm| {
-        let parts = segment
-            .budgets
-            .iter()
-            .filter_map(|(name, budget)| Some((index(name)?, Budget::new(*budget as usize, segment.bits))));
-        let made = SegmentPlan { start, bits: segment.bits, parts: parts.collect() };
+        let parts = segment.budgets.iter().filter_map(|(name, budget)| {
+            let attribute = index(name)?;
+            let budget = Budget::new(*budget as usize, segment.bits);
+            Some(Part { attribute, budget, salted: is_salted(view, form.attributes[attribute].reads) })
+        });
+        let flips = flips_to(start + segment.bits) - flips_to(start);
+        let made = SegmentPlan { start, bits: segment.bits, parts: parts.collect(), flips };
         start += segment.bits;
         made
     };
     view.segments.iter().map(&mut plan).collect()
+}
+
+/// Whether a slot of the view is only filled where the record has a value of this source.
+fn is_salted(view: &ViewForm, reads: Source) -> bool {
+    let asks = |part: &SaltPart| match part {
+        SaltPart::Year | SaltPart::Month | SaltPart::DayMonth | SaltPart::Date => {
+            reads == Source::DateOfBirth
+        }
+        SaltPart::NameSkeleton => false,
+        SaltPart::OtherInitial | SaltPart::PairPrefix | SaltPart::PairSkeleton => {
+            matches!(reads, Source::Given | Source::Family)
+        }
+        SaltPart::GivenPrefix | SaltPart::GivenSkeleton => reads == Source::Given,
+        SaltPart::FamilySkeleton => reads == Source::Family,
+        SaltPart::Place => reads == Source::Place,
+        SaltPart::Sector => matches!(reads, Source::Place | Source::Postcode),
+    };
+    view.missing_salt == MissingSalt::Drop && view.salt.iter().any(asks)
 }
 
 #[cfg(test)]

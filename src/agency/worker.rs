@@ -16,6 +16,9 @@ use crate::wire::EncodingBatch;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
+/// Tokens that the filler of a value takes where the record has none to count.
+const USUAL_TOKENS: usize = 7;
+
 /// The salt of a slot and its tag before truncation.
 struct Salt {
     bytes: [u8; 16],
@@ -150,10 +153,10 @@ impl Worker {
         let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
         for segment in &view.segments {
             let target = Target { start: segment.start, bits: segment.bits, salt: &salt.bytes[..salt.len] };
-            for (attribute, budget) in &segment.parts {
-                let set = &self.sets[*attribute];
-                let domain = plan.attributes[*attribute].domain;
-                for (token, count) in budget.shares(set.len()).enumerate() {
+            for part in &segment.parts {
+                let set = &self.sets[part.attribute];
+                let domain = plan.attributes[part.attribute].domain;
+                for (token, count) in part.budget.shares(set.len()).enumerate() {
                     self.positions.insert(domain, target, set.at(token), count, view.cached, slot);
                 }
             }
@@ -252,7 +255,8 @@ impl Worker {
     }
 
     /// Flips and slot orders of all views, drawn first so that they depend on the record's id alone and
-    /// stay the same whatever else about it changes.
+    /// stay the same whatever else about it changes. Every segment has its share of the flips, so that the bits of
+    /// one value under one salt are not the same in two records.
     fn draw_permanent(&mut self, plan: &Plan, noise: &mut Option<Words>) {
         self.flips.clear();
         self.order.clear();
@@ -261,9 +265,10 @@ impl Worker {
             self.order.extend(0..view.slots);
             let Some(noise) = noise else { continue };
             for _ in 0..view.slots {
-                let bits = view.out_bytes as u32 * 8;
-                let take = |at| self.flips.push(at as u16);
-                distinct(bits, view.flips, || noise.next(), &mut self.seen, take);
+                for (start, bits, flips) in view.flipped() {
+                    let take = |at| self.flips.push((start + at) as u16);
+                    distinct(bits, flips, || noise.next(), &mut self.seen, take);
+                }
             }
             for left in (2..=view.slots).rev() {
                 let chosen = noise.below(left as u32) as usize;
@@ -273,7 +278,8 @@ impl Worker {
     }
 
     /// Empty slots get what a record with another salt would have: as many insertions as this record's
-    /// own tokens make, at random, and a random tag.
+    /// own tokens make, at random, and a random tag. A value that the salt asks for and the record lacks counts as
+    /// one of usual length, because no filled slot of the view is without it.
     fn fill_empty(&mut self, plan: &Plan, view: &ViewPlan, noise: &mut Option<Words>) {
         let Some(noise) = noise else { return };
         let mut focused = false;
@@ -296,8 +302,10 @@ impl Worker {
 
     fn fill_segment(&mut self, view: &ViewPlan, segment: &SegmentPlan, slot: usize, noise: &mut Words) {
         let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
-        for (attribute, budget) in &segment.parts {
-            for count in budget.shares(self.sets[*attribute].len()) {
+        for part in &segment.parts {
+            let own = self.sets[part.attribute].len();
+            let tokens = if own == 0 && part.salted { USUAL_TOKENS } else { own };
+            for count in part.budget.shares(tokens) {
                 let take = |at| set_bit(slot, segment.start + at);
                 distinct(segment.bits, count, || noise.next(), &mut self.seen, take);
             }

@@ -10,7 +10,7 @@ use crate::wire::Profile;
 use std::collections::BTreeMap;
 
 /// The names under which a schema declares bars.
-pub const BAR_IDS: [&str; 21] = [
+pub const BAR_IDS: [&str; 20] = [
     "matched-filter-100",
     "matched-filter-1000",
     "graph-matching",
@@ -27,7 +27,6 @@ pub const BAR_IDS: [&str; 21] = [
     "probe-name",
     "probe-name-year",
     "band-oracle",
-    "differencing",
     "dictionary-other-epoch",
     "dictionary-other-project",
     "refs-between-projects",
@@ -78,14 +77,10 @@ fn of_profile(profile: Profile, id: &str) -> Option<f64> {
     let views = profile == Profile::Views;
     Some(match id {
         // Wherever encodings are made.
-        // Few tokens of many positions collide less than many of few, so that short names set a few bits more; it shows
-        // where a segment is short (docs/privacy.md).
-        "popcount" if profile == Profile::Fields => 0.25,
-        "popcount" if views => 0.15,
         "popcount" | "row-order" => 0.1,
         "double-hash" | "refs-between-projects" => 0.0,
         "dictionary-other-epoch" | "dictionary-other-project" => 0.001,
-        "differencing" => 0.55,
+        "band-oracle" => 0.05,
         // Where nobody may be re-identified.
         "matched-filter-100" if views => 0.005,
         "matched-filter-1000" if views => 0.02,

@@ -1,12 +1,13 @@
 //! Similarities where everything compares with everything (`clk`, `fields`, `diffused`), and matching by them.
 //!
 //! May see: filters. A side is a list of nodes, each with one or more rows in one or more tables of filters; the similarity
-//! of two nodes is their mean Dice.
+//! of two nodes is their mean Dice, computed once for all attacks.
 
 use super::attacks::spectral::Points;
 use crate::linkage::arena::Dataset;
 use crate::linkage::kernel::{Kernel, KernelLevel};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// Share of the nodes that count as near an anchor, as its denominator: one in ten (the 90th percentile).
 const NEAR_ONE_IN: usize = 10;
@@ -21,6 +22,12 @@ pub(super) struct Side<'a> {
     nodes: Option<&'a [Vec<u32>]>,
     ones: Vec<Vec<Vec<u32>>>,
     kernel: Kernel,
+    /// Row by row, every node with every node.
+    similarities: Vec<f32>,
+    /// Coordinates that one attack made and the next may use.
+    pub(super) axes: OnceLock<Points>,
+    /// Features of the nodes, likewise.
+    pub(super) features: OnceLock<Points>,
 }
 
 impl<'a> Side<'a> {
@@ -33,7 +40,22 @@ impl<'a> Side<'a> {
             });
             of_view.collect()
         };
-        Some(Self { ones: tables.iter().map(ones_of).collect(), tables, nodes, kernel })
+        let ones = tables.iter().map(ones_of).collect();
+        let (similarities, axes, features) = (Vec::new(), OnceLock::new(), OnceLock::new());
+        let mut side = Self { ones, tables, nodes, kernel, similarities, axes, features };
+        let len = side.len();
+        let mut similarities = vec![0.0f32; len * len];
+        // The upper triangle, then its mirror image.
+        similarities.par_chunks_mut(len.max(1)).zip(0u32..len as u32).for_each(|(row, a)| {
+            (a..len as u32).for_each(|b| row[b as usize] = side.dice(a, b));
+        });
+        for a in 0..len {
+            for b in a + 1..len {
+                similarities[b * len + a] = similarities[a * len + b];
+            }
+        }
+        side.similarities = similarities;
+        Some(side)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,8 +66,13 @@ impl<'a> Side<'a> {
         self.nodes.map_or(&[], |nodes| &nodes[node as usize])
     }
 
+    /// The similarities of one node to every node.
+    pub(super) fn similarities(&self, node: u32) -> &[f32] {
+        &self.similarities[node as usize * self.len()..(node as usize + 1) * self.len()]
+    }
+
     /// Mean Dice of two nodes over their rows, the tables and the views' first slots.
-    pub(super) fn similarity(&self, a: u32, b: u32) -> f32 {
+    fn dice(&self, a: u32, b: u32) -> f32 {
         let (own_a, own_b) = ([a], [b]);
         let rows = |node, own| if self.nodes.is_some() { self.rows(node) } else { own };
         let (rows_a, rows_b) = (rows(a, &own_a[..]), rows(b, &own_b[..]));
@@ -103,12 +130,13 @@ impl<'a> Side<'a> {
     /// For each anchor the nodes near it, with how much nearer than the bound they are.
     fn near(&self, anchors: &[u32]) -> Vec<Vec<(u32, f32)>> {
         let of = |anchor: &u32| {
-            let all: Vec<f32> = (0..self.len() as u32).map(|node| self.similarity(*anchor, node)).collect();
-            let mut sorted = all.clone();
+            let all = self.similarities(*anchor);
+            let mut sorted = all.to_vec();
             let at = sorted.len() - 1 - (sorted.len() - 1) / NEAR_ONE_IN;
             let (_, bound, _) = sorted.select_nth_unstable_by(at, f32::total_cmp);
             let bound = *bound;
-            let near = all.into_iter().zip(0..).filter(|(similarity, _)| *similarity > bound);
+            // An anchor does not speak for itself: a wrong one would confirm itself round after round.
+            let near = all.iter().zip(0u32..).filter(|(s, node)| **s > bound && node != anchor);
             let mut near: Vec<(u32, f32)> =
                 near.map(|(similarity, node)| (node, similarity - bound)).collect();
             // Each anchor says equally much, however its similarities are spread.

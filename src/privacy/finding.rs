@@ -154,16 +154,20 @@ impl Finding {
             (self.value > bar, self.low > bar)
         };
         match (beyond, surely) {
-            (_, true) => Standing::Fails,
+            (false, _) => Standing::Holds,
+            (true, true) => Standing::Fails,
             (true, false) => Standing::Undecided,
-            (false, false) => Standing::Holds,
         }
     }
 
-    /// Whether the bar does not fail.
+    /// Whether the bar is kept. What is not decided is kept by a quick run only: there are too few trials to decide by.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        self.standing() != Standing::Fails
+    pub fn holds(&self, quick: bool) -> bool {
+        match self.standing() {
+            Standing::NoBar | Standing::Holds => true,
+            Standing::Undecided => quick,
+            Standing::Fails => false,
+        }
     }
 }
 
@@ -211,6 +215,9 @@ mod tests {
             assert!((found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5, "{found:?}");
         }
         assert_eq!(wilson(0, 0), (0.0, 1.0));
+        // Rounding leaves a hair above zero; a bar of zero must hold all the same.
+        let none = |trials| Finding::share("x", "", 0, trials, 0.0).with_bar(Some(0.0)).standing();
+        assert!((1..5_000).all(|trials| none(trials) == Standing::Holds));
     }
 
     #[test]

@@ -49,10 +49,6 @@ impl Graph {
     pub(super) fn of(&self, node: u32) -> &[Edge] {
         &self.edges[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
     }
-    /// Ends of edges a node, on average.
-    pub(super) fn mean_degree(&self) -> f64 {
-        self.edges.len() as f64 / self.len().max(1) as f64
-    }
 
     /// The graph of `dataset`'s tagged views over nodes: `node_of[record]` is a record's node.
     /// With `exact` every pair of equal tags is an edge; else only pairs too alike for chance.

@@ -49,11 +49,9 @@ pub enum PrivacyError {
     },
     /// More memory than allowed.
     #[error(
-        "{attack} over {children} children would take about {needed_mb} MB, more than the {allowed_mb} MB allowed: assess a smaller population"
+        "an assessment of {children} children would take about {needed_mb} MB, more than the {allowed_mb} MB allowed: assess a smaller population"
     )]
     Memory {
-        /// Which attack.
-        attack: &'static str,
         /// How many children.
         children: u64,
         /// What it would take, in MB.

@@ -3,8 +3,9 @@
 //! May see: the scene (to encode it, and to judge the attacker's answers), the engine. The attacks themselves look at the
 //! encodings, the register's encodings under the attacker's own keys, and the known pairs; never at the agencies' key.
 //!
-//! A **node** is what the centre takes for one child: records joined by its own links. Averaging over the records of a node
-//! takes flips and mistakes out, so an attack on nodes is at least as strong as one on one agency's file.
+//! A **node** is what the centre takes for one child: records joined by its own links. Without tags the similarity of two
+//! nodes is the mean over their records, which takes flips and mistakes out; with tags two nodes are neighbours where any two
+//! of their records are, and the best likeness counts. An attack on nodes is at least as strong as one on one agency's file.
 
 use super::PrivacyError;
 use super::draw::Draw;
@@ -191,12 +192,13 @@ impl Target {
         self.row[self.child[node as usize] as usize]
     }
 
-    /// `count` nodes with their true rows, drawn among those the register has: pairs the attacker knows beforehand.
+    /// `count` nodes with their true rows, drawn among those the register has: pairs the attacker knows beforehand. Another
+    /// `draw` is another choice.
     #[must_use]
-    pub fn known_pairs(&self, count: usize) -> Vec<(u32, u32)> {
+    pub fn known_pairs(&self, count: usize, draw: usize) -> Vec<(u32, u32)> {
         let pairs = (0..self.nodes.len() as u32).filter_map(|node| Some((node, self.true_row(node)?)));
         let all: Vec<(u32, u32)> = pairs.collect();
-        let chosen = Draw::new(&self.seed, "known pairs").sample(all.len(), count);
+        let chosen = Draw::new(&self.seed, &format!("known pairs {draw}")).sample(all.len(), count);
         chosen.into_iter().map(|at| all[at as usize]).collect()
     }
 

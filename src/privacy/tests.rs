@@ -4,7 +4,7 @@ use super::attacks::*;
 use super::*;
 use crate::agency::schema::Schema;
 use crate::linkage::exec::{Control, Exec};
-use crate::wire::{DecisionModel, Profile};
+use crate::wire::{DecisionModel, EncodingBatch, Epoch};
 use std::sync::OnceLock;
 
 /// Children of the small experiments.
@@ -58,6 +58,68 @@ fn careless_views() -> Schema {
     Schema::from_form(form).unwrap()
 }
 
+/// The same salts, and everything else as shipped: truncated tags, flips, filler.
+fn careless_views_in_disguise() -> Schema {
+    let mut form = careless_views().form().clone();
+    (form.population, form.flips_per_mille, form.filler) = (Some(CHILDREN), 20, true);
+    Schema::from_form(form).unwrap()
+}
+
+#[test]
+fn truncated_tags_flips_and_filler_do_not_hide_careless_salts() {
+    let schema = careless_views_in_disguise();
+    let filter = on(dirty(), &schema, |target| matched_filter::run(target, 100, "all"));
+    assert!(filter.value > 0.3, "{filter:?}");
+    let spread = on(dirty(), &schema, |target| percolation::run(target, 100, "all")).unwrap();
+    assert!(spread.value > 0.3, "{spread:?}");
+    let joint = on(exact(), &schema, |target| percolation::components(target, "all")).unwrap();
+    assert!(joint.value > 0.1, "{joint:?}");
+}
+
+#[test]
+fn a_diffused_filter_keeps_its_bars() {
+    let schema = builtin("uk-child-diffused");
+    on(dirty(), &schema, |prepared| {
+        let known = matched_filter::run(prepared, 100, "all");
+        assert!(known.trials > 400 && known.value <= 0.01, "{known:?}");
+        let alone = graph_matching::run(prepared, "all").unwrap();
+        assert!(alone.value <= 0.01, "{alone:?}");
+        assert_eq!(structure::repeated_segments(prepared.target).successes, 0);
+        assert!(frequency::run(prepared.target).value <= 0.002);
+        assert!(frequency::top_values(prepared.target).value <= 0.02);
+    });
+}
+
+#[test]
+fn one_agencys_encodings_in_two_projects_are_no_more_alike_than_strangers() {
+    let schema = builtin("uk-child-views");
+    let agency = &dirty().agencies[0];
+    let encode = |project| {
+        let made = target::encoder(&schema, "s", target::TRUE_KEY, &agency.id, project, Epoch::FIRST);
+        made.unwrap().encode(&agency.persons[..200])
+    };
+    let (here, there) = (encode(target::PROJECT), encode("another"));
+    let slots = schema.layout().slots().count();
+    let common =
+        |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| u64::from((a & b).count_ones())).sum::<u64>();
+    let mean = |shift: usize| {
+        let pairs = (0..200).flat_map(|row| (0..slots).map(move |slot| (slot, row)));
+        let all = pairs.map(|(slot, row)| {
+            (0..slots)
+                .map(|other| common(here.filter(slot, row), there.filter(other, (row + shift) % 200)))
+                .sum::<u64>()
+        });
+        all.sum::<u64>() as f64 / (200 * slots * slots) as f64
+    };
+    let (own, stranger) = (mean(0), mean(7));
+    assert!((own / stranger - 1.0).abs() < 0.01, "{own} {stranger}");
+    let tags = |batch: &EncodingBatch, slot: usize| batch.slots[slot].tags.clone().unwrap();
+    let same =
+        (0..slots).map(|k| tags(&here, k).iter().zip(tags(&there, k)).filter(|(a, b)| **a == *b).count());
+    // Tags of ten bits: two in a thousand of 2,200 by chance, and then some.
+    assert!(same.sum::<usize>() <= 12);
+}
+
 #[test]
 fn known_pairs_break_plain_filters_and_not_views() {
     for name in ["uk-child-clk", "uk-child-fields"] {
@@ -101,6 +163,8 @@ fn frequencies_name_plain_fields_and_not_views() {
     assert!(top("uk-child-fields").value > 0.05, "{:?}", top("uk-child-fields"));
     let found = on(dirty(), &builtin("uk-child-views"), |target| frequency::run(target.target));
     assert!(found.value <= 0.002, "{found:?}");
+    let plain = on(exact(), &builtin("uk-child-fields"), |target| frequency::run(target.target));
+    assert!(plain.value > 0.02, "{plain:?}");
     let repeats = |name| on(exact(), &builtin(name), |target| structure::repeated_segments(target.target));
     assert!(repeats("uk-child-fields").value > 0.3);
     assert_eq!(repeats("uk-child-views").successes, 0);
@@ -108,7 +172,7 @@ fn frequencies_name_plain_fields_and_not_views() {
 
 #[test]
 fn popcount_says_nothing_of_names_in_any_shipped_schema() {
-    for (name, profile, _) in Schema::builtins().filter(|(_, profile, _)| *profile != Profile::Diffused) {
+    for (name, profile, _) in Schema::builtins() {
         let found = on(dirty(), &builtin(name), |target| popcount::run(target.target, dirty()));
         // Six hundred children: chance alone reaches .1 now and then.
         assert!(found.low <= 0.1, "{profile}: {found:?}");
@@ -170,12 +234,11 @@ fn scores_can_be_climbed_and_bands_can_not() {
 
 #[test]
 fn positions_of_letters_are_mined_from_plain_fields_and_not_from_views() {
-    let mined =
-        |scene: &Scene, name| on(scene, &builtin(name), |prepared| patterns::run(prepared.target)).unwrap();
-    let plain = mined(exact(), "uk-child-fields");
+    let mined = |scene: &Scene, name| on(scene, &builtin(name), |prepared| patterns::run(prepared.target));
+    let plain = mined(exact(), "uk-child-fields").unwrap();
     assert!(plain.value > 3.0 * plain.baseline && plain.value > 0.05, "{plain:?}");
-    let views = mined(dirty(), "uk-child-views");
-    assert!(views.value <= 0.05, "{views:?}");
+    // Under salts no position belongs to a letter, so there is nothing to mine.
+    assert_eq!(mined(dirty(), "uk-child-views"), None);
 }
 
 #[test]
@@ -191,19 +254,19 @@ fn empty_slots_show_without_filler_and_not_with_it() {
         let mut form = builtin("uk-child-views").form().clone();
         form.filler = filler;
         let schema = Schema::from_form(form).unwrap();
-        on(dirty(), &schema, |prepared| empties::run(prepared.target, dirty())).unwrap().unwrap()
+        on(dirty(), &schema, |prepared| empties::run(prepared.target, dirty())).unwrap()
     };
+    let auc = |filler| auc(filler).into_iter().find(|found| found.attack == "empty-slots").unwrap();
     assert!(auc(false).value > 0.99, "{:?}", auc(false));
     assert!(auc(true).low <= 0.55, "{:?}", auc(true));
 }
 
 #[test]
-fn a_difference_of_exact_tables_tells_and_one_immutable_table_does_not() {
-    use differencing::Release::{Exact, Rounded, RoundedOnce};
+fn a_difference_of_exact_tables_tells_and_rounding_hides_most_of_it() {
+    use differencing::Release::{Exact, Rounded};
     let told = |release| differencing::run("s", release, 400, 4_000).value;
     assert!((told(Exact) - 1.0).abs() < 1e-12);
-    assert!((0.55..0.65).contains(&told(Rounded)), "{}", told(Rounded));
-    assert!((0.47..0.53).contains(&told(RoundedOnce)), "{}", told(RoundedOnce));
+    assert!((0.57..0.63).contains(&told(Rounded)), "{}", told(Rounded));
 }
 
 /// Watches nothing.
@@ -229,7 +292,7 @@ fn an_assessment_is_the_same_twice_and_judges_its_bars() {
     form.bars.insert("popcount".to_owned(), "0".parse().unwrap());
     let strict = run(Schema::from_form(form).unwrap(), Population::Generated(Some(300))).unwrap();
     assert!(strict.verdict.iter().any(|sentence| sentence.contains("popcount")), "{:?}", strict.verdict);
-    assert_eq!(strict.passed, strict.findings.iter().all(Finding::holds));
+    assert_eq!(strict.passed, strict.findings.iter().all(|finding| finding.holds(true)));
     assert!(!strict.passed, "{:?}", strict.verdict);
 }
 
@@ -250,9 +313,9 @@ fn what_can_not_be_assessed_is_refused_with_the_reason() {
     form.views[0].segments[0].budgets.retain(|name, _| name.as_str() == "given");
     let refused = run(Schema::from_form(form).unwrap(), Population::Generated(Some(300))).unwrap_err();
     assert!(matches!(refused, PrivacyError::OneAttribute));
-    let huge = super::assess::memory_mb(&builtin("uk-child-views"), 4_000_000, 1_000_000);
+    let huge = super::assess::check_memory(&builtin("uk-child-views"), 4_000_000, 1_000_000);
     assert!(huge.is_err_and(|error| error.to_string().contains("smaller population")));
-    assert!(super::assess::memory_mb(&builtin("uk-child-views"), 120_000, 60_000).is_ok());
+    assert!(super::assess::check_memory(&builtin("uk-child-views"), 120_000, 60_000).is_ok());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::agency::schema::Schema;
 use crate::wire::Profile;
 
 /// Sentences about the findings, the gravest first.
-pub(super) fn say(schema: &Schema, findings: &[Finding]) -> Vec<String> {
+pub(super) fn say(schema: &Schema, findings: &[Finding], quick: bool) -> Vec<String> {
     let mut out = Vec::new();
     let known = findings.iter().filter(|finding| finding.attack == "matched-filter");
     for finding in known.filter(|finding| !finding.setting.contains("exact")) {
@@ -56,14 +56,22 @@ pub(super) fn say(schema: &Schema, findings: &[Finding]) -> Vec<String> {
         ));
     }
     out.push("Whoever has the linkage key, or an agency that has it and works with the centre, can look up any child it can name: no profile protects against that. Encodings are pseudonymised personal data, not anonymous.".to_owned());
-    let failed: Vec<String> = findings.iter().filter(|finding| !finding.holds()).map(missed).collect();
-    let open: Vec<String> =
-        findings.iter().filter(|finding| finding.standing() == Standing::Undecided).map(missed).collect();
+    if findings.iter().any(|finding| finding.attack == "empty-slots-joined") {
+        out.push("Where two agencies' records of a child are linked, the centre sees which values are missing or differ between them; filler hides that in one agency's file only.".to_owned());
+    }
+    let of = |standing| -> Vec<String> {
+        findings.iter().filter(|finding| finding.standing() == standing).map(missed).collect()
+    };
+    let (failed, open) = (of(Standing::Fails), of(Standing::Undecided));
     if !open.is_empty() {
-        out.push(format!("Too few trials to decide, assess a larger population: {}.", open.join("; ")));
+        let weight = if quick { "a quick run lets it pass" } else { "until then it counts as failed" };
+        out.push(format!(
+            "Above the bar, but with too few trials to be sure; assess a larger population, {weight}: {}.",
+            open.join("; ")
+        ));
     }
     out.push(if failed.is_empty() {
-        "No declared bar fails.".to_owned()
+        "No declared bar surely fails.".to_owned()
     } else {
         format!("Bars that fail: {}.", failed.join("; "))
     });

@@ -20,7 +20,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Attacks a schema's encodings as the literature does, at your size, and says in plain words what a centre or a member could
-/// find out. Ends with 1 when a bar the schema declares does not hold.
+/// find out. Ends with 1 when a figure is above its bar.
+///
+/// A bar FAILS when the whole 95 % interval of the figure lies above it. A figure above its bar whose interval reaches below
+/// it is undecided: too few children to be sure. That counts as failed, too, and is decided by a larger --population; a
+/// --quick run, which tests the attacks and not the project, lets it pass.
 #[derive(Debug, Args)]
 pub(crate) struct AssessArgs {
     /// Schema: the name of a built-in one, or a file.

@@ -9,24 +9,32 @@ use crate::report::{self, Bars, Mark, Page, Row, Table, Unit};
 const NAMING: [&str; 6] =
     ["matched-filter", "percolation", "graph-matching", "components", "structure", "frequency"];
 /// Questions of a member agency.
-const PROBES: [&str; 6] =
-    ["probe-name", "probe-name-year", "probe-name-postcode", "probe-misspelt", "score-oracle", "band-oracle"];
+const PROBES: [&str; 8] = [
+    "probe-name",
+    "probe-name-year",
+    "probe-name-postcode",
+    "probe-misspelt",
+    "probe-misspelt-family",
+    "probe-misspelt-both",
+    "score-oracle",
+    "band-oracle",
+];
 
 /// The page.
 pub(super) fn render(report: &Timed) -> String {
     let found = &report.found;
     let mut page = Page::new(format!("Privacy assessment of {}", found.schema));
     page.lead(&format!(
-        "{} {} children, {} records of {} agencies, attacked in every way of the literature that applies.",
+        "{} {} children, {} records of {}, attacked in every way of the literature that applies.",
         count(found.children),
         if found.generated { "generated" } else { "sampled" },
         count(found.records),
-        found.agencies
+        if found.agencies == 1 { "one agency".to_owned() } else { format!("{} agencies", found.agencies) }
     ));
     page.section("What it means");
     if !found.passed {
         page.warning(
-            "At least one declared bar fails: read the last sentence below before encodings are sent.",
+            "At least one figure is above its bar: read the last sentences below before encodings are sent.",
         );
     }
     page.list(found.verdict.iter().map(String::as_str));
@@ -84,12 +92,20 @@ fn plot(title: &str, findings: &[&Finding]) -> Bars {
     }
 }
 
+/// Parts of a setting that a label goes without.
+const DROPPED: [&str; 6] =
+    ["children", "no known pair", "one file", "the schema's decision", "that show scores", "that show bands"];
+
 /// An attack and what it knows in a few words, to fit beside a bar; the table below has the whole.
 fn label(finding: &Finding) -> String {
     let parts = finding.setting.split(", ").filter_map(|part| match part.split_once(" known pairs") {
         Some((pairs, _)) => Some(format!("{pairs} pairs")),
-        None if part.ends_with("children") || part == "no known pair" || part == "one file" => None,
-        None => Some(part.replace(" of the register", "")),
+        None if DROPPED.iter().any(|end| part.ends_with(end)) => None,
+        None => Some(
+            part.replace(" of the register", "")
+                .replace("whole register", "whole")
+                .replace("register of ", ""),
+        ),
     });
     std::iter::once(finding.attack.to_owned()).chain(parts).collect::<Vec<_>>().join(", ")
 }

@@ -47,16 +47,18 @@ pub fn run(prepared: &Prepared<'_>, register_word: &str) -> Option<Finding> {
 }
 
 /// Pairs (node, row) that lie nearest to one another once the embeddings are aligned, surest first.
-fn align(encoded: &Side<'_>, register: &Side<'_>, seed: &str) -> Vec<(u32, u32)> {
-    let (ours, theirs) = (principal(encoded, AXES, seed), principal(register, AXES, seed));
+fn align<'s>(encoded: &'s Side<'_>, register: &'s Side<'_>, seed: &str) -> Vec<(u32, u32)> {
+    let axes_of = |side: &'s Side<'_>| side.axes.get_or_init(|| principal(side, AXES, seed));
+    let features_of = |side: &'s Side<'_>| side.features.get_or_init(|| features(side));
+    let (ours, theirs) = (axes_of(encoded), axes_of(register));
     let axes = ours.width.min(theirs.width);
-    let mut pairs = mutual(&features(encoded), &features(register));
+    let mut pairs = mutual(features_of(encoded), features_of(register));
     let (mut width, mut rounds) = (FIRST_AXES.min(axes), FIRST_ROUNDS);
     loop {
         let rows = |points: &Points, at: u32| points.row(at as usize)[..width].to_vec();
         let from =
-            Points { values: pairs.iter().flat_map(|(_, node, _)| rows(&ours, *node)).collect(), width };
-        let to = Points { values: pairs.iter().flat_map(|(.., row)| rows(&theirs, *row)).collect(), width };
+            Points { values: pairs.iter().flat_map(|(_, node, _)| rows(ours, *node)).collect(), width };
+        let to = Points { values: pairs.iter().flat_map(|(.., row)| rows(theirs, *row)).collect(), width };
         let turn = nearest_orthogonal(&transposed_times(&from, &to));
         pairs = mutual(&times(&ours.cut(width), &turn), &theirs.cut(width));
         rounds -= 1;
@@ -77,7 +79,8 @@ fn features(side: &Side<'_>) -> Points {
     let count = side.len();
     let of = |node: u32| {
         let others = (0..count as u32).filter(|other| *other != node);
-        let mut all: Vec<(f32, u32)> = others.map(|other| (side.similarity(node, other), other)).collect();
+        let similarities = side.similarities(node);
+        let mut all: Vec<(f32, u32)> = others.map(|other| (similarities[other as usize], other)).collect();
         all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let at = |rank: usize| {
             all.get(rank.min(all.len().saturating_sub(1))).map_or(0.0, |(similarity, _)| *similarity)

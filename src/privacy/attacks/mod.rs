@@ -37,7 +37,7 @@ pub(super) enum Likeness<'t> {
     /// Everything compares with everything.
     Dense {
         /// The agencies' nodes.
-        encoded: Side<'t>,
+        encoded: Arc<Side<'t>>,
         /// The attacker's register.
         register: Side<'t>,
     },
@@ -65,7 +65,7 @@ impl<'t> Prepared<'t> {
     /// As [`Prepared::new`].
     pub fn beside(
         target: &'t Target,
-        other: Option<&Prepared<'_>>,
+        other: Option<&Prepared<'t>>,
         options: TargetOptions<'_>,
     ) -> Result<Self, PrivacyError> {
         let register: Vec<_> = target.register.iter().collect();
@@ -83,18 +83,12 @@ impl<'t> Prepared<'t> {
             Likeness::Tagged { encoded, register }
         } else {
             let side = |tables, nodes| Side::new(tables, nodes).ok_or(PrivacyError::Internal("no kernel"));
-            let encoded = side(vec![target.encoded.as_ref()], Some(target.nodes.as_slice()))?;
+            let encoded = match other.map(|other| &other.likeness) {
+                Some(Likeness::Dense { encoded, .. }) => Arc::clone(encoded),
+                _ => Arc::new(side(vec![target.encoded.as_ref()], Some(target.nodes.as_slice()))?),
+            };
             Likeness::Dense { encoded, register: side(register, None)? }
         };
         Ok(Self { target, likeness })
-    }
-
-    /// Mean number of visible neighbours of a node and of a register row, where the schema has tags.
-    #[must_use]
-    pub fn mean_degrees(&self) -> Option<(f64, f64)> {
-        match &self.likeness {
-            Likeness::Tagged { encoded, register } => Some((encoded.mean_degree(), register.mean_degree())),
-            Likeness::Dense { .. } => None,
-        }
     }
 }

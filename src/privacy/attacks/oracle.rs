@@ -104,7 +104,11 @@ impl Climber<'_> {
             let found = self.index.find(&dataset, row)?;
             let value = found.first().map_or(i64::MIN, |found| match answer {
                 Answer::Score => found.score.key(),
-                Answer::Band => i64::from(found.band == Band::Match),
+                Answer::Band => match found.band {
+                    Band::None => 0,
+                    Band::Review => 1,
+                    Band::Match => 2,
+                },
             });
             match best.first() {
                 Some((kept, _)) if *kept > value => {}

@@ -13,7 +13,7 @@
 use super::super::draw::mix;
 use super::super::finding::Finding;
 use super::super::graph::Graph;
-use super::matched_filter::{grow, likeness};
+use super::matched_filter::{grow, judged, likeness};
 use super::{Likeness, Prepared};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -29,13 +29,12 @@ const ALIKE_MAX: usize = 20_000;
 #[must_use]
 pub fn run(prepared: &Prepared<'_>, known: usize, register_word: &str) -> Option<Finding> {
     let Likeness::Tagged { encoded, register } = &prepared.likeness else { return None };
-    let target = prepared.target;
-    let pairs = target.known_pairs(known);
-    let guesses = grow(encoded, register, &pairs, ROUNDS, MARGIN);
-    let answers: Vec<Option<u32>> = guesses.iter().map(|guess| guess.map(|guess| guess.row)).collect();
-    let (hits, trials) = target.judge(&answers, &pairs);
-    let setting = format!("{} known pairs of {} children, {register_word}", pairs.len(), target.nodes.len());
-    Some(Finding::share("percolation", setting, hits, trials, target.baseline()))
+    let once = |draw: usize| {
+        let pairs = prepared.target.known_pairs(known, draw);
+        let guesses = grow(encoded, register, &pairs, ROUNDS, MARGIN);
+        (pairs, guesses)
+    };
+    Some(judged("percolation", prepared, known, register_word, once))
 }
 
 /// Joint inference over components; nothing where the schema has no tags.

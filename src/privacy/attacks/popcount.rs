@@ -6,6 +6,7 @@
 use super::super::finding::Finding;
 use super::super::scene::Scene;
 use super::super::target::Target;
+use super::structure::MISSING_ONE_IN;
 use crate::agency::record::Person;
 
 /// The largest absolute correlation over views and segments, each against both names' lengths.
@@ -20,7 +21,9 @@ pub fn run(target: &Target, scene: &Scene) -> Finding {
                     let person = &scene.register[target.child[node] as usize];
                     let row = target.nodes[node][0] as usize * view.slots;
                     let set = ones(view.filters.row(row), range.clone());
-                    (set > 0).then(|| (length(person), f64::from(set)))
+                    // A value that is missing shows by itself; this is about how long one is.
+                    let (length, full) = (length(person), set * MISSING_ONE_IN >= segment.bits);
+                    (length > 0.0 && full).then_some((length, f64::from(set)))
                 });
                 let pairs: Vec<(f64, f64)> = pairs.collect();
                 let setting = format!("view {}, segment {}, {word}", laid.name, segment.attribute);

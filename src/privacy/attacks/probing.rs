@@ -1,7 +1,7 @@
 //! Membership probing: a member agency with a valid credential asks about a child of whom it knows only a part.
 //!
 //! Source: the look-up itself; ContactPoint's misuse cases. The prober encodes with the project's key, as every member can,
-//! and succeeds when the answer is a *match* with a record of the child it asked about. Salts do not stop it: the decision rule
+//! and succeeds when the answer is a *match* or *possibly* with a record of the child it asked about: both name the holder. Salts do not stop it: the decision rule
 //! (the date guard), budgets and the ledger must.
 //!
 //! The attacker knows: the linkage key (it is a member), one child's name and perhaps year of birth or postcode. Cost: one
@@ -29,14 +29,24 @@ pub enum Knows {
     NameAndYear,
     /// Name and postcode; the date is guessed.
     NameAndPostcode,
-    /// Name and date, the name with one letter wrong: not an attack, but how forgiving the rule is.
-    MisspeltNameAndDate,
+    /// Name and date, the given name with one letter wrong: not an attack, but how forgiving the rule is.
+    MisspeltGiven,
+    /// Name and date, the family name with one letter wrong.
+    MisspeltFamily,
+    /// Name and date, both names with one letter wrong.
+    MisspeltBoth,
 }
 
 impl Knows {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Name, Self::NameAndYear, Self::NameAndPostcode, Self::MisspeltNameAndDate];
+    pub const ALL: [Self; 6] = [
+        Self::Name,
+        Self::NameAndYear,
+        Self::NameAndPostcode,
+        Self::MisspeltGiven,
+        Self::MisspeltFamily,
+        Self::MisspeltBoth,
+    ];
 
     /// The name of the attack.
     #[must_use]
@@ -45,7 +55,9 @@ impl Knows {
             Self::Name => "probe-name",
             Self::NameAndYear => "probe-name-year",
             Self::NameAndPostcode => "probe-name-postcode",
-            Self::MisspeltNameAndDate => "probe-misspelt",
+            Self::MisspeltGiven => "probe-misspelt",
+            Self::MisspeltFamily => "probe-misspelt-family",
+            Self::MisspeltBoth => "probe-misspelt-both",
         }
     }
 }
@@ -118,18 +130,18 @@ pub fn run(
             asked.push(guess);
             strangers.push(stranger);
         }
-        let answers = |persons: &[Person]| -> Result<Vec<Option<u32>>, PrivacyError> {
+        let answers = |persons: &[Person]| -> Result<Vec<Vec<u32>>, PrivacyError> {
             let dataset = Dataset::from_batch(agency.clone(), &made.encode(persons));
             let of = |row: usize| {
                 let found = index.find(&dataset, row as u32)?;
-                let matched = found.iter().find(|found| found.band == Band::Match);
-                Ok(matched.map(|found| target.record_child[found.record as usize]))
+                let told = found.iter().filter(|found| found.band > Band::None);
+                Ok(told.map(|found| target.record_child[found.record as usize]).collect())
             };
             (0..persons.len()).into_par_iter().map(of).collect()
         };
         let hits =
-            answers(&asked)?.iter().zip(&held).filter(|(answer, child)| **answer == Some(**child)).count();
-        let false_hits = answers(&strangers)?.iter().flatten().count();
+            answers(&asked)?.iter().zip(&held).filter(|(answer, child)| answer.contains(child)).count();
+        let false_hits = answers(&strangers)?.iter().filter(|answer| !answer.is_empty()).count();
         let baseline = false_hits as f64 / held.len().max(1) as f64;
         findings.push(Finding::share(knows.attack(), setting, hits as u64, held.len() as u64, baseline));
     }
@@ -138,26 +150,37 @@ pub fn run(
 
 fn guess(knows: Knows, child: &Person, other: &Person, draw: &mut Draw) -> Person {
     let date = match (knows, child.date_of_birth, other.date_of_birth) {
-        (Knows::MisspeltNameAndDate, own, _) => own,
+        (Knows::MisspeltGiven | Knows::MisspeltFamily | Knows::MisspeltBoth, own, _) => own,
         // The 29th of February of a year without one is another guess gone wrong; the encoder does not mind.
         (Knows::NameAndYear, Some(own), Some(other)) => Some(BirthDate { year: own.year, ..other }),
         (_, _, other) => other,
     };
     let mut given: Vec<Name> = child.given.first().cloned().into_iter().collect();
-    if knows == Knows::MisspeltNameAndDate
-        && let Some(part) = given.first_mut().and_then(|name| name.parts.first_mut())
-    {
-        let at = draw.below(part.len().max(1));
-        let letter = char::from(b'a' + draw.below(26) as u8);
-        let misspelt = part.chars().enumerate().map(|(k, c)| if k == at { letter } else { c });
-        *part = misspelt.collect();
+    let mut family: Vec<Name> = child.family.first().cloned().into_iter().collect();
+    if matches!(knows, Knows::MisspeltGiven | Knows::MisspeltBoth) {
+        misspell(&mut given, draw);
+    }
+    if matches!(knows, Knows::MisspeltFamily | Knows::MisspeltBoth) {
+        misspell(&mut family, draw);
     }
     Person {
         local_id: format!("guess {}", draw.bits()),
         given,
-        family: child.family.first().cloned().into_iter().collect(),
+        family,
         date_of_birth: date,
         postcode: if knows == Knows::NameAndPostcode { child.postcode.clone() } else { None },
         ..Person::default()
     }
+}
+
+/// Puts another letter for one letter of the first part.
+fn misspell(names: &mut [Name], draw: &mut Draw) {
+    let Some(part) = names.first_mut().and_then(|name| name.parts.first_mut()) else { return };
+    let at = draw.below(part.len().max(1));
+    let by = 1 + draw.below(25) as u8;
+    let other = |c: char| match u8::try_from(c) {
+        Ok(letter @ b'a'..=b'z') => char::from(b'a' + (letter - b'a' + by) % 26),
+        _ => 'a',
+    };
+    *part = part.chars().enumerate().map(|(k, c)| if k == at { other(c) } else { c }).collect();
 }

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 /// Refinements; more than a handful only spreads the noise.
 const ROUNDS: usize = 4;
 /// A segment with fewer than one bit in so many set carries no value.
-const MISSING_ONE_IN: u32 = 10;
+pub(super) const MISSING_ONE_IN: u32 = 10;
 
 /// Nodes that share a value.
 struct Block {

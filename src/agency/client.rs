@@ -2,6 +2,7 @@
 //!
 //! May see: wire. Carries encodings, refs and an API key; never an identifier or the linkage key.
 
+use super::keyfile::{KeyFileError, read_private_up_to};
 use crate::wire::messages::{PROBLEM_TYPE, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// Bytes of an answer that are read at most.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a private key in PEM form at most.
+const PEM_BYTES_MAX: u64 = 64 << 10;
 /// Tries of one request when the connection breaks, and the pause before the second (doubling).
 const TRIES: u32 = 4;
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -44,6 +47,9 @@ pub enum ClientError {
     /// A certificate or its key could not be read.
     #[error("{0} is not in PEM form, or cannot be read")]
     Certificate(&'static str),
+    /// The agency's own private key breaks a rule of secret files.
+    #[error("client_key: {0}")]
+    Key(#[from] KeyFileError),
     /// The API key is not of the form `id.secret`.
     #[error("the API key is not of the form id.secret: take the line that was printed when it was issued")]
     Token,
@@ -104,8 +110,8 @@ impl ClientTls {
         if let Some((certificate, key)) = &self.identity {
             let chain = certificates(certificate).ok_or(ClientError::Certificate("client_certificate"))?;
             let wrong = ClientError::Certificate("client_key");
-            let Ok(pem) = std::fs::read(key).map(Zeroizing::new) else { return Err(wrong) };
-            let key = PrivateKey::from_pem(&pem).map_err(|_| wrong)?;
+            let pem = read_private_up_to(key, PEM_BYTES_MAX)?;
+            let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|_| wrong)?;
             config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
         Ok(config.build())

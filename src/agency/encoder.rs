@@ -158,7 +158,7 @@ impl Encoder {
             let views = self.schema.layout().views().iter();
             Worker::new(
                 &self.plan,
-                self.plan.domain_hashers(&self.key),
+                &self.plan.domain_keys(&self.key),
                 views.map(|view| self.key.salt(view.name.as_str()).hasher()).collect(),
                 self.noise.hasher(),
                 Arc::clone(&self.maps),

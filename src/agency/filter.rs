@@ -4,6 +4,8 @@
 //! `lp(salt) || lp(token)`: u32 little-endian x gives (x * l) >> 32; a position the token has already is
 //! passed over, until it has as many as its share of the bit budget.
 
+use super::key::Secret;
+use super::lanes::{BLOCK_WORDS, Lanes, Prefix};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use zeroize::Zeroize;
@@ -117,9 +119,73 @@ impl Drop for Words {
     }
 }
 
+/// Longest segment whose positions of one token are gathered in registers.
+const SMALL_BITS: u32 = 256;
+/// Words that hold them.
+const SMALL_WORDS: usize = SMALL_BITS as usize / 64;
+
+/// Sets `count` distinct positions, drawn from `next`, of a segment of `bits` bits that begins at bit `start`.
+/// `count` must not exceed `bits`.
+#[inline]
+pub(super) fn set_distinct(
+    slots: &mut [u8],
+    (start, bits): (u32, u32),
+    count: usize,
+    mut next: impl FnMut() -> u32,
+    seen: &mut Seen,
+) {
+    if bits > SMALL_BITS {
+        return distinct(bits, count, next, seen, |at| set_bit(slots, start + at));
+    }
+    let mut own = [0u64; SMALL_WORDS];
+    let mut add = |own: &mut [u64; SMALL_WORDS]| {
+        let at = (u64::from(next()) * u64::from(bits)) >> 32;
+        own[at as usize / 64] |= 1 << (at % 64);
+    };
+    // So many words give at most so many positions; then one word more for each that came twice.
+    (0..count).for_each(|_| add(&mut own));
+    while own.iter().map(|word| word.count_ones() as usize).sum::<usize>() < count {
+        add(&mut own);
+    }
+    or_into(slots, start, own);
+}
+
+/// Adds gathered positions to the slots, from bit `start` on.
+fn or_into(slots: &mut [u8], start: u32, own: [u64; SMALL_WORDS]) {
+    let (first, shift) = (start as usize / 8, start % 8);
+    let mut carry = 0;
+    for (at, word) in own.into_iter().chain([0]).enumerate() {
+        let shifted = word << shift | carry;
+        carry = word.checked_shr(64 - shift).unwrap_or(0);
+        if shifted == 0 {
+            continue;
+        }
+        let target = &mut slots[first + 8 * at..];
+        match target.first_chunk_mut::<8>() {
+            Some(eight) => *eight = (u64::from_le_bytes(*eight) | shifted).to_le_bytes(),
+            // The last bytes of all; what would lie beyond them is zero.
+            None => target.iter_mut().zip(shifted.to_le_bytes()).for_each(|(slot, byte)| *slot |= byte),
+        }
+    }
+}
+
+/// A token whose output is asked for and not yet there.
+struct Waiting {
+    start: u32,
+    bits: u32,
+    count: usize,
+    domain: usize,
+    /// Number of its first block of output.
+    first: usize,
+    blocks: usize,
+}
+
 /// Makes positions with one set of hash keys; one per worker thread.
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,
+    /// By hash domain.
+    lanes: Vec<Lanes>,
+    waiting: Vec<Waiting>,
     input: Vec<u8>,
     seen: Seen,
     found: Vec<u16>,
@@ -127,9 +193,67 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    /// One keyed hasher per hash domain.
-    pub(super) fn new(domains: Vec<blake3::Hasher>) -> Self {
-        Self { domains, input: Vec::new(), seen: Seen::default(), found: Vec::new(), cache: Cache::default() }
+    /// One key per hash domain.
+    pub(super) fn new(domains: &[Secret]) -> Self {
+        Self {
+            domains: domains.iter().map(Secret::hasher).collect(),
+            lanes: domains.iter().map(|key| Lanes::new(key.words())).collect(),
+            waiting: Vec::new(),
+            input: Vec::new(),
+            seen: Seen::default(),
+            found: Vec::new(),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Forgets the inputs and outputs of the last person; what the cache keeps stays.
+    pub(super) fn wipe(&mut self) {
+        self.input.zeroize();
+        self.found.zeroize();
+        self.lanes.iter_mut().for_each(Zeroize::zeroize);
+    }
+
+    /// Notes a token whose bits [`Positions::flush`] sets, so that many are hashed side by side; false where it is too
+    /// long for that. `prefix` is `lp(salt) || salt` of the target.
+    pub(super) fn queue(
+        &mut self,
+        domain: usize,
+        (target, prefix): (&Target<'_>, &Prefix),
+        token: &[u8],
+        count: usize,
+    ) -> bool {
+        // A token wants a word for each position and one for each that comes twice; more are rare and made then.
+        let repeats = count * count / (2 * target.bits as usize);
+        let blocks = (count + repeats).div_ceil(BLOCK_WORDS);
+        let first = self.lanes[domain].asked();
+        if !self.lanes[domain].ask(prefix, token, blocks) {
+            return false;
+        }
+        self.waiting.push(Waiting { start: target.start, bits: target.bits, count, domain, first, blocks });
+        true
+    }
+
+    /// Sets the bits of all queued tokens.
+    pub(super) fn flush(&mut self, slots: &mut [u8]) {
+        self.lanes.iter_mut().for_each(Lanes::hash);
+        for token in &self.waiting {
+            let (lanes, made) = (&self.lanes[token.domain], token.blocks * BLOCK_WORDS);
+            let (mut used, mut block) = (0, [0; BLOCK_WORDS]);
+            let next = || {
+                used += 1;
+                if used <= made {
+                    return lanes.word(token.first, used - 1);
+                }
+                let at = (used - 1) % BLOCK_WORDS;
+                if at == 0 {
+                    block = lanes.more(token.first, (used - 1) / BLOCK_WORDS);
+                }
+                block[at]
+            };
+            set_distinct(slots, (token.start, token.bits), token.count, next, &mut self.seen);
+        }
+        self.waiting.clear();
+        self.lanes.iter_mut().for_each(Lanes::clear);
     }
 
     /// Sets `count` bits for a token. `cached`: salts repeat from record to record, so remember.
@@ -202,8 +326,7 @@ impl Positions {
 impl Drop for Positions {
     fn drop(&mut self) {
         self.domains.iter_mut().for_each(Zeroize::zeroize);
-        self.input.zeroize();
-        self.found.zeroize();
+        self.wipe();
     }
 }
 
@@ -281,7 +404,7 @@ mod tests {
     use super::*;
 
     fn positions() -> Positions {
-        Positions::new(vec![blake3::Hasher::new_keyed(&[7; 32]), blake3::Hasher::new_keyed(&[8; 32])])
+        Positions::new(&[Secret::derive("one", &[]), Secret::derive("two", &[])])
     }
     fn ones(slot: &[u8]) -> u32 {
         slot.iter().map(|byte| byte.count_ones()).sum()
@@ -332,6 +455,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn side_by_side_and_one_after_the_other_agree() {
+        let mut maker = positions();
+        let salt = [5u8; 16];
+        for bits in [8u32, 64, 128, 171, 256, 257, 2048] {
+            let (mut together, mut alone) = ([0; 1024], [0; 1024]);
+            for (number, count) in [1, 2, 7, 15, 16, 17, 33, 64, 200].into_iter().enumerate() {
+                let (token, count) = (&[number as u8; 9][..number + 1], usize::min(count, bits as usize));
+                for (start, salt) in [(3, &salt[..]), (8 * 1024 - 2048, &[])] {
+                    let target = Target { start: start + 37 * number as u32 % 8, bits: bits - 8 + 1, salt };
+                    let count = count.min(target.bits as usize);
+                    let prefix = Prefix::new([&crate::agency::key::length_prefix(salt), salt]);
+                    assert!(maker.queue(number % 2, (&target, &prefix), token, count));
+                    maker.insert(number % 2, target, token, count, false, &mut alone);
+                }
+            }
+            maker.flush(&mut together);
+            assert_eq!(together, alone, "{bits} bits");
         }
     }
 

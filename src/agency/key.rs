@@ -19,6 +19,7 @@
 //! | record-ref key | [`CTX_REF`] | agency root, `lp(agency)`, `lp(project)` |
 //! | noise key | [`CTX_NOISE`] | agency root, `lp(agency)`, `lp(project)`, epoch as u32 LE |
 
+use super::lanes::KeyWords;
 use crate::wire::{AgencyId, Epoch, KeyCheckValue, ProjectId, RecordRef};
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -88,6 +89,9 @@ impl Secret {
     }
     pub(super) fn hasher(&self) -> blake3::Hasher {
         blake3::Hasher::new_keyed(&self.0)
+    }
+    pub(super) fn words(&self) -> KeyWords {
+        KeyWords::new(&self.0)
     }
     fn as_slice(&self) -> &[u8] {
         &*self.0

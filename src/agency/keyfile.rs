@@ -134,11 +134,15 @@ fn shown(path: &Path) -> String {
 /// # Errors
 /// [`KeyFileError`] says which rule is broken.
 pub fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
-    if looks_like_a_key(path) {
-        return Err(KeyFileError::Typed);
-    }
+    read_private_up_to(path, KEY_FILE_BYTES_MAX)
+}
+
+/// [`read_private`] for what is longer than a key of our own, up to `bytes_max`.
+pub(super) fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, KeyFileError> {
     let io = |source| KeyFileError::Io { path: shown(path), source };
-    let named = std::fs::symlink_metadata(path).map_err(io)?;
+    // A path with digits in it is a path as long as a file stands there.
+    let missing = |source| if looks_like_a_key(path) { KeyFileError::Typed } else { io(source) };
+    let named = std::fs::symlink_metadata(path).map_err(missing)?;
     if named.file_type().is_symlink() {
         return Err(KeyFileError::Symlink { path: shown(path) });
     }
@@ -149,12 +153,12 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let mut file = open_no_follow(path).map_err(io)?;
     let meta = file.metadata().map_err(io)?;
     check_owner_and_mode(path, &meta)?;
-    if meta.len() > KEY_FILE_BYTES_MAX {
+    if meta.len() > bytes_max {
         return Err(KeyFileError::TooLong { path: shown(path), bytes: meta.len() });
     }
     // Room for the whole file from the start: a growing buffer would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * KEY_FILE_BYTES_MAX as usize));
-    Read::by_ref(&mut file).take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(io)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * bytes_max as usize));
+    Read::by_ref(&mut file).take(bytes_max).read_to_end(&mut bytes).map_err(io)?;
     let text = std::str::from_utf8(&bytes).unwrap_or("");
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -12,6 +12,7 @@ mod filter;
 mod foci;
 pub mod key;
 pub mod keyfile;
+mod lanes;
 pub mod legacy;
 pub mod mapping;
 pub mod names;

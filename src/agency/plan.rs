@@ -1,7 +1,7 @@
 //! A schema compiled for encoding: names replaced by numbers, keys derived, nothing left to look up.
 
 use super::diffuse::Diffusion;
-use super::key::EpochKey;
+use super::key::{EpochKey, Secret};
 use super::names::RARE_ONE_IN;
 use super::schema::Schema;
 use super::schema::form::{
@@ -82,6 +82,9 @@ fn total(budget: usize, bits: u32, tokens: usize) -> usize {
 
 /// A view with everything its slots need.
 pub(super) struct ViewPlan {
+    /// Its first slot among those of all views, and where that begins, before diffusion.
+    pub(super) first_slot: usize,
+    pub(super) first_byte: usize,
     pub(super) slots: usize,
     /// Bytes of a slot before diffusion.
     pub(super) slot_bytes: usize,
@@ -110,12 +113,20 @@ impl ViewPlan {
         let segments = self.segments.iter().filter(|_| !self.diffused);
         whole.into_iter().chain(segments.map(|segment| (segment.start, segment.bits, segment.flips)))
     }
+
+    /// The bytes of one of its slots among those of all views.
+    pub(super) fn slot(&self, number: usize) -> std::ops::Range<usize> {
+        let start = self.first_byte + number * self.slot_bytes;
+        start..start + self.slot_bytes
+    }
 }
 
 /// The whole schema.
 pub(super) struct Plan {
     pub(super) attributes: Vec<AttributePlan>,
     pub(super) views: Vec<ViewPlan>,
+    /// Bytes of the slots of all views, before diffusion.
+    pub(super) slot_bytes: usize,
     pub(super) exact: Vec<(AttributeName, ExactSource)>,
     pub(super) payload: Vec<PayloadColumn>,
     pub(super) filler: bool,
@@ -138,7 +149,10 @@ impl Plan {
             })
             .collect();
         let index = |name: &AttributeName| form.attributes.iter().position(|a| a.name == *name);
+        let (mut next_slot, mut next_byte) = (0, 0);
         let views = form.views.iter().zip(schema.layout().views()).map(|(view, laid)| ViewPlan {
+            first_slot: advance(&mut next_slot, usize::from(view.slots)),
+            first_byte: advance(&mut next_byte, usize::from(view.slots) * view.bits as usize / 8),
             slots: usize::from(view.slots),
             slot_bytes: view.bits as usize / 8,
             out_bytes: laid.bits as usize / 8,
@@ -152,9 +166,11 @@ impl Plan {
             flips: (laid.bits as usize * form.flips_per_mille as usize + 500) / 1000,
             cached: view.salt.iter().all(|part| matches!(part, SaltPart::Year | SaltPart::Month)),
         });
+        let views = views.collect();
         let exact = form.exact.iter().filter(|exact| exact.enabled);
         Self {
-            views: views.collect(),
+            views,
+            slot_bytes: next_byte,
             exact: exact.map(|exact| (exact.name.clone(), exact.reads)).collect(),
             payload: form.payload.clone(),
             filler: form.filler,
@@ -175,10 +191,15 @@ impl Plan {
         views.map(map).collect()
     }
 
-    /// One keyed hasher per hash domain.
-    pub(super) fn domain_hashers(&self, key: &EpochKey) -> Vec<blake3::Hasher> {
-        self.domains.iter().map(|domain| key.attribute(domain).hasher()).collect()
+    /// One key per hash domain.
+    pub(super) fn domain_keys(&self, key: &EpochKey) -> Vec<Secret> {
+        self.domains.iter().map(|domain| key.attribute(domain)).collect()
     }
+}
+
+/// What stood there before it went on by `step`.
+fn advance(place: &mut usize, step: usize) -> usize {
+    std::mem::replace(place, *place + step)
 }
 
 fn number(domains: &mut Vec<String>, attribute: &AttributeForm) -> usize {

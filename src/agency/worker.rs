@@ -4,9 +4,10 @@
 //! about come from [`super::foci`].
 
 use super::diffuse::{Diffusion, Scratch};
-use super::filter::{Positions, Seen, Target, Words, distinct, set_bit};
+use super::filter::{Positions, Seen, Target, Words, distinct, set_distinct};
 use super::foci::{Focus, Names};
-use super::key::length_prefix;
+use super::key::{Secret, length_prefix};
+use super::lanes::Prefix;
 use super::names::{is_rare_pair, skeleton};
 use super::plan::{Plan, SegmentPlan, ViewPlan};
 use super::record::Person;
@@ -49,10 +50,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Keyed hashers: per hash domain, per view (salts), of the agency (noise); diffusion per view.
+    /// Keys per hash domain; keyed hashers per view (salts), of the agency (noise); diffusion per view.
     pub(super) fn new(
         plan: &Plan,
-        domains: Vec<blake3::Hasher>,
+        domains: &[Secret],
         salts: Vec<blake3::Hasher>,
         noise: blake3::Hasher,
         maps: Arc<[Option<Diffusion>]>,
@@ -86,14 +87,25 @@ impl Worker {
         self.names.list(person, plan.nicknames);
         let mut noise = self.start_noise(plan, person);
         self.draw_permanent(plan, &mut noise);
-        let (mut column, mut flip) = (0, 0);
+        self.slots.clear();
+        self.slots.resize(plan.slot_bytes, 0);
+        self.filled.clear();
         for (number, view) in plan.views.iter().enumerate() {
             self.fill_view(plan, number, view, person);
             self.fill_empty(plan, view, &mut noise);
+        }
+        self.positions.flush(&mut self.slots);
+        self.take_out(plan, out);
+    }
+
+    /// Appends the slots as they stand: diffused, flipped, in their permuted order.
+    fn take_out(&mut self, plan: &Plan, out: &mut EncodingBatch) {
+        let (mut column, mut flip) = (0, 0);
+        for (number, view) in plan.views.iter().enumerate() {
             for k in 0..view.slots {
                 // The order within a view is permuted, so a slot's place says nothing of its name.
                 let from = self.order[column + k];
-                let slot = &self.slots[from * view.slot_bytes..(from + 1) * view.slot_bytes];
+                let slot = &self.slots[view.slot(from)];
                 let target = &mut out.slots[column + k];
                 let start = target.filters.len();
                 match &self.maps[number] {
@@ -105,7 +117,7 @@ impl Worker {
                 }
                 flip += view.flips;
                 if let (Some(tags), Some(bits)) = (&mut target.tags, view.tag) {
-                    tags.push(self.filled[from].unwrap_or_default() & bits.max_value());
+                    tags.push(self.filled[column + from].unwrap_or_default() & bits.max_value());
                 }
             }
             column += view.slots;
@@ -113,22 +125,20 @@ impl Worker {
     }
 
     fn fill_view(&mut self, plan: &Plan, number: usize, view: &ViewPlan, person: &Person) {
-        self.slots.clear();
-        self.slots.resize(view.slots * view.slot_bytes, 0);
-        self.filled.clear();
         self.names.focus(view.focus);
         for at in 0..self.names.foci.len() {
-            if self.filled.len() == view.slots {
+            let slot = self.filled.len() - view.first_slot;
+            if slot == view.slots {
                 break;
             }
             let focus = self.names.foci[at];
             if let Some(salt) = self.salt(number, view, focus, person) {
                 self.focus_tokens(plan, focus);
-                self.fill_slot(plan, view, &salt, self.filled.len());
+                self.fill_slot(plan, view, &salt, slot);
                 self.filled.push(Some(salt.tag));
             }
         }
-        self.filled.resize(view.slots, None);
+        self.filled.resize(view.first_slot + view.slots, None);
     }
 
     fn focus_tokens(&mut self, plan: &Plan, focus: Focus) {
@@ -150,14 +160,19 @@ impl Worker {
     }
 
     fn fill_slot(&mut self, plan: &Plan, view: &ViewPlan, salt: &Salt, slot: usize) {
-        let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
+        let first = 8 * view.slot(slot).start as u32;
+        let bytes = &salt.bytes[..salt.len];
+        let prefix = Prefix::new([&length_prefix(bytes), bytes]);
         for segment in &view.segments {
-            let target = Target { start: segment.start, bits: segment.bits, salt: &salt.bytes[..salt.len] };
+            let target = Target { start: first + segment.start, bits: segment.bits, salt: bytes };
             for part in &segment.parts {
                 let set = &self.sets[part.attribute];
                 let domain = plan.attributes[part.attribute].domain;
                 for (token, count) in part.budget.shares(set.len()).enumerate() {
-                    self.positions.insert(domain, target, set.at(token), count, view.cached, slot);
+                    let token = set.at(token);
+                    if view.cached || !self.positions.queue(domain, (&target, &prefix), token, count) {
+                        self.positions.insert(domain, target, token, count, view.cached, &mut self.slots);
+                    }
                 }
             }
         }
@@ -182,10 +197,10 @@ impl Worker {
         let hasher = &mut self.salts[number];
         hasher.reset();
         hasher.update(&self.salt_input);
-        let (mut bytes, mut tag) = ([0; 16], [0; 4]);
-        let mut output = hasher.finalize_xof();
-        output.fill(&mut bytes);
-        output.fill(&mut tag);
+        let (mut output, mut bytes, mut tag) = ([0; 20], [0; 16], [0; 4]);
+        hasher.finalize_xof().fill(&mut output);
+        bytes.copy_from_slice(&output[..16]);
+        tag.copy_from_slice(&output[16..]);
         Some(Salt { bytes, len: 16, tag: u32::from_le_bytes(tag) })
     }
 
@@ -282,32 +297,27 @@ impl Worker {
     /// one of usual length, because no filled slot of the view is without it.
     fn fill_empty(&mut self, plan: &Plan, view: &ViewPlan, noise: &mut Option<Words>) {
         let Some(noise) = noise else { return };
-        let mut focused = false;
         for slot in 0..view.slots {
-            if self.filled[slot].is_some() {
+            if self.filled[view.first_slot + slot].is_some() {
                 continue;
             }
             if plan.filler {
-                if !focused {
-                    self.focus_tokens(plan, self.names.whole());
-                    focused = true;
-                }
+                self.focus_tokens(plan, self.names.whole());
                 for segment in &view.segments {
                     self.fill_segment(view, segment, slot, noise);
                 }
             }
-            self.filled[slot] = Some(noise.next());
+            self.filled[view.first_slot + slot] = Some(noise.next());
         }
     }
 
     fn fill_segment(&mut self, view: &ViewPlan, segment: &SegmentPlan, slot: usize, noise: &mut Words) {
-        let slot = &mut self.slots[slot * view.slot_bytes..(slot + 1) * view.slot_bytes];
+        let slot = &mut self.slots[view.slot(slot)];
         for part in &segment.parts {
             let own = self.sets[part.attribute].len();
             let tokens = if own == 0 && part.salted { USUAL_TOKENS } else { own };
             for count in part.budget.shares(tokens) {
-                let take = |at| set_bit(slot, segment.start + at);
-                distinct(segment.bits, count, || noise.next(), &mut self.seen, take);
+                set_distinct(slot, (segment.start, segment.bits), count, || noise.next(), &mut self.seen);
             }
         }
     }
@@ -322,6 +332,7 @@ impl Worker {
         self.skeletons.iter_mut().for_each(Zeroize::zeroize);
         self.salt_input.zeroize();
         self.slots.zeroize();
+        self.positions.wipe();
         self.flips.zeroize();
     }
 }

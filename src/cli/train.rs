@@ -15,15 +15,18 @@ use crate::linkage::evaluate::{Evaluation, TruthRow, evaluate};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::groups::RecordAt;
 use crate::linkage::patterns::Patterns;
-use crate::linkage::run::LinkOptions;
+use crate::linkage::run::{LinkOptions, link};
 use crate::linkage::train::train as learn;
 use crate::synth::{Config, Size};
-use crate::wire::{AgencyId, DecisionModel, Epoch, EvidenceModel, ProjectId, Similarity};
+use crate::wire::{AgencyId, DecisionModel, Epoch, EvidenceForm, EvidenceModel, ProjectId, Similarity};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// A review limit below any score that evidence can reach by itself.
+const REVIEW_EVERYTHING: i32 = -1_500;
 
 /// Learns the weights and band limits of a schema on generated children and judges them on other children.
 /// The same arguments give the same schema; no real record is read.
@@ -38,10 +41,10 @@ pub(crate) struct TrainArgs {
     /// Any text; the same text makes the same children.
     #[arg(long, default_value = "train", value_name = "TEXT")]
     seed: String,
-    /// Errors in the records, in percent of the usual rates.
-    #[arg(long, default_value_t = 100, value_name = "PERCENT")]
-    noise: u32,
-    /// Share of candidate pairs at or above the match limit that must be one child.
+    /// Errors in the records, in percent of the usual rates; several, as many children are learnt from at each.
+    #[arg(long, value_delimiter = ',', default_value = "100,300", value_name = "PERCENT")]
+    noise: Vec<u32>,
+    /// Share of one-to-one pairs at or above the match limit that must be one child.
     #[arg(long, default_value = "0.995", value_name = "SHARE")]
     precision: Similarity,
     /// File to write the schema to; without it the schema is printed.
@@ -67,9 +70,11 @@ pub(crate) fn train(args: &TrainArgs, terminal: Terminal) -> Outcome {
     let schema = extract::schema(&args.schema)?;
     let model = evidence_model(&schema)?;
     terminal.note(format!("generating and encoding {} children to learn from", count(args.children)));
-    let sample = Sample::generate(&schema, args, &args.seed, terminal)?;
-    let patterns = sample.patterns(schema.decision())?;
-    let learnt = learn(&model, &patterns, args.precision.millionths()).or_exit(Exit::BadInput)?;
+    let generate = |seed: &str| -> Result<Vec<Sample>, Failure> {
+        args.noise.iter().map(|noise| Sample::generate(&schema, args, (seed, *noise), terminal)).collect()
+    };
+    let samples = generate(&args.seed)?;
+    let (learnt, patterns) = learn_twice(&model, &samples, args.precision.millionths())?;
     let (pairs_same, pairs_different) = patterns
         .iter()
         .fold((0, 0), |(same, different), (_, tally)| (same + tally.same, different + tally.different));
@@ -77,7 +82,8 @@ pub(crate) fn train(args: &TrainArgs, terminal: Terminal) -> Outcome {
     form.decision = DecisionModel::Evidence(learnt.clone());
     let trained = Schema::from_form(form).or_exit(Exit::Internal)?;
     terminal.note(format!("judging on {} other children", count(args.children)));
-    let others = Sample::generate(&schema, args, &format!("{}, held out", args.seed), terminal)?;
+    drop(samples);
+    let others = Sample::generate(&schema, args, (&format!("{}, held out", args.seed), 100), terminal)?;
     let before = others.judge(schema.decision(), terminal)?;
     let after = others.judge(trained.decision(), terminal)?;
     let toml = format!("{}{}", head(args), trained.to_toml().or_exit(Exit::Internal)?);
@@ -101,6 +107,29 @@ pub(crate) fn train(args: &TrainArgs, terminal: Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// Learns from all candidate pairs, then again from the pairs that stand one-to-one under what was learnt: among
+/// those the few that are two children are the ones a decision can still get wrong.
+fn learn_twice(
+    model: &EvidenceModel,
+    samples: &[Sample],
+    precision: u32,
+) -> Result<(EvidenceModel, Patterns), Failure> {
+    let shipped = DecisionModel::Evidence(model.clone());
+    let mut all = Patterns::default();
+    for sample in samples {
+        all.merge(&sample.patterns(&shipped)?);
+    }
+    let mut form = EvidenceForm::from(learn(model, &all, precision).or_exit(Exit::BadInput)?);
+    form.review_at = REVIEW_EVERYTHING;
+    let first = DecisionModel::Evidence(form.try_into().or_exit(Exit::Internal)?);
+    let mut chosen = Patterns::default();
+    for sample in samples {
+        chosen.merge(&sample.chosen(&first)?);
+    }
+    let learnt = learn(model, &chosen, precision).or_exit(Exit::BadInput)?;
+    Ok((learnt, chosen))
+}
+
 fn evidence_model(schema: &Schema) -> Result<EvidenceModel, Failure> {
     match schema.decision() {
         DecisionModel::Evidence(model) => Ok(model.clone()),
@@ -121,7 +150,10 @@ fn head(args: &TrainArgs) -> String {
     format!(
         "# Weights learnt on generated children by: blindlink train --schema {} --children {} --seed {seed} \
          --noise {} --precision {}\n",
-        args.schema, args.children, args.noise, args.precision
+        args.schema,
+        args.children,
+        args.noise.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+        args.precision
     )
 }
 
@@ -135,10 +167,15 @@ struct Sample {
 }
 
 impl Sample {
-    fn generate(schema: &Schema, args: &TrainArgs, seed: &str, terminal: Terminal) -> Result<Self, Failure> {
+    fn generate(
+        schema: &Schema,
+        args: &TrainArgs,
+        (seed, noise): (&str, u32),
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
         let folder = tempfile::tempdir().or_exit(Exit::Internal)?;
         let mut config = Config::new(seed, Size::Children(args.children));
-        config.noise_percent = args.noise;
+        config.noise_percent = noise;
         let extracts = folder.path().join("extracts");
         let generated = write_children(config, &extracts, terminal)?;
         // Keys of made-up data need no secrecy, and must come back equal.
@@ -164,23 +201,39 @@ impl Sample {
         Ok(Self { sides, truth, children, pool })
     }
 
+    /// Whether two records are one child; none where the truth does not name one of them.
+    fn same(&self, a: RecordAt, b: RecordAt) -> Option<bool> {
+        let child = |at: RecordAt| self.children[usize::from(at.agency)][at.record as usize];
+        Some(child(a)? == child(b)?)
+    }
+
     /// Patterns of the candidate pairs, each labelled by the truth.
     fn patterns(&self, decision: &DecisionModel) -> Result<Patterns, Failure> {
-        let child = |at: RecordAt| self.children[usize::from(at.agency)][at.record as usize];
-        let label = |a: RecordAt, b: RecordAt| Some(child(a)? == child(b)?);
-        let mut options = LinkOptions::default();
-        options.join.level = kernel()?;
         let (exec, control) = (Exec::Pool(&self.pool), Control::new());
-        Patterns::collect(&self.sides.datasets, decision, &options, exec, &control, &label)
+        let label = |a: RecordAt, b: RecordAt| self.same(a, b);
+        Patterns::collect(&self.sides.datasets, decision, &options()?, exec, &control, &label)
             .or_exit(Exit::BadInput)
     }
 
+    /// Patterns of the pairs that stand one-to-one.
+    fn chosen(&self, decision: &DecisionModel) -> Result<Patterns, Failure> {
+        let (exec, control) = (Exec::Pool(&self.pool), Control::new());
+        let options = LinkOptions { thirds: false, ..options()? };
+        let run = link(&self.sides.datasets, decision, &options, exec, &control).or_exit(Exit::BadInput)?;
+        let label = |a: RecordAt, b: RecordAt| self.same(a, b);
+        Patterns::of_links(&self.sides.datasets, decision, &run.links, &label).or_exit(Exit::BadInput)
+    }
+
     fn judge(&self, decision: &DecisionModel, terminal: Terminal) -> Result<Evaluation, Failure> {
-        let mut options = LinkOptions::default();
-        options.join.level = kernel()?;
-        let run = run_with_progress(&self.sides.datasets, decision, options, None, terminal)?;
+        let run = run_with_progress(&self.sides.datasets, decision, options()?, None, terminal)?;
         evaluate(&self.sides.rows(&run), &self.truth).or_exit(Exit::Internal)
     }
+}
+
+fn options() -> Result<LinkOptions, Failure> {
+    let mut options = LinkOptions::default();
+    options.join.level = kernel()?;
+    Ok(options)
 }
 
 fn children_of(sides: &Sides, truth: &[TruthRow]) -> Vec<Vec<Option<u32>>> {

@@ -316,7 +316,7 @@ pub(crate) fn client_failure(error: ClientError) -> Failure {
         ClientError::Unreachable { .. } | ClientError::Protocol { .. } => Exit::Unreachable,
         ClientError::Refused(problem) if problem.status >= 500 => Exit::Unreachable,
         ClientError::Refused(_) => Exit::Refused,
-        ClientError::Certificate(_) | ClientError::Token => Exit::BadInput,
+        ClientError::Certificate(_) | ClientError::Key(_) | ClientError::Token => Exit::BadInput,
     };
     Failure { exit, error: error.into() }
 }

@@ -4,7 +4,7 @@
 //! (runner-up, one-to-one, groups) is settled by [`super::run`].
 
 use super::arena::Dataset;
-use super::evidence::{Evidence, Reader, count, joined, slot_pairs};
+use super::evidence::{Evidence, Quick, Reader, any_slots, count, slot_pairs};
 use crate::wire::{
     AttributeName, Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons,
     Score, Similarity, Threshold, presence,
@@ -55,6 +55,7 @@ struct DatePlan {
 struct TwinPlan {
     attribute: usize,
     below: Similarity,
+    below_where_seen: Option<Similarity>,
     rest: Vec<(usize, Similarity)>,
 }
 
@@ -106,10 +107,24 @@ impl Judge {
         }
     }
 
+    /// The quick test of view number `view`; none under a Dice model.
+    pub(super) fn quick(&self, view: usize) -> Option<Quick<'_>> {
+        match &self.kind {
+            Kind::Dice(_) => None,
+            Kind::Evidence { reader, .. } => Some(reader.quick(view)),
+        }
+    }
+
     /// Whether a join finds these two records by any of their slots.
     #[must_use]
     pub fn joins(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> bool {
-        joined(left, a, right, b, |view| self.join_at(view))
+        any_slots(left, a, right, b, |view, x, y| match &self.kind {
+            Kind::Dice(model) => {
+                let (common, set_a, set_b) = count(x, 0, y, 0, 64 * x.len());
+                model.review_at.passes(common, set_a + set_b)
+            }
+            Kind::Evidence { reader, .. } => reader.quick(view).agrees_in_full(x, y),
+        })
     }
 
     /// Whether pairs that agree in an exact token only are candidates, too.
@@ -127,6 +142,24 @@ impl Judge {
                 (i64::from(margin.millionths()) << 32) / 1_000_000
             }
             Kind::Evidence { model, .. } => i64::from(model.guards.runner_up_margin.unwrap_or(0)),
+        }
+    }
+
+    /// Whether twins are looked for more strictly where a run has some.
+    pub(super) fn looks_for_twins(&self) -> bool {
+        self.twins().is_some_and(|plan| plan.below_where_seen.is_some())
+    }
+
+    /// Whether a pair may be twins by that stricter bound.
+    pub(super) fn may_be_twins(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> bool {
+        let evidence = || self.evidence(left, a, right, b);
+        self.twins().is_some_and(|plan| evidence().is_some_and(|evidence| plan.may_be(&evidence)))
+    }
+
+    fn twins(&self) -> Option<&TwinPlan> {
+        match &self.kind {
+            Kind::Dice(_) => None,
+            Kind::Evidence { guards, .. } => guards.twins.as_ref(),
         }
     }
 
@@ -353,8 +386,18 @@ impl TwinPlan {
         Some(Self {
             attribute: model.attribute_index(&guard.attribute)?,
             below: guard.below,
+            below_where_seen: guard.below_where_seen,
             rest: rest.collect(),
         })
+    }
+
+    /// Whether a pair may be twins by the stricter bound of runs that have some.
+    fn may_be(&self, evidence: &Evidence) -> bool {
+        let agrees = |(attribute, at): &(usize, Similarity)| {
+            evidence.similarities[*attribute].is_none_or(|similarity| similarity >= *at)
+        };
+        let differs = |given: Similarity| self.below_where_seen.is_some_and(|below| given < below);
+        evidence.similarities[self.attribute].is_some_and(differs) && self.rest.iter().all(agrees)
     }
 
     /// A given name that differs leaves twins apart only by a person's judgement. One that is missing does so

@@ -80,6 +80,11 @@ impl Reader {
         self.views[view].join_at
     }
 
+    /// The quick test of view number `view`.
+    pub(super) fn quick(&self, view: usize) -> Quick<'_> {
+        Quick(&self.views[view])
+    }
+
     /// The evidence of record `a` of `left` and record `b` of `right`; none where no slot agrees.
     #[must_use]
     pub fn read(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> Option<Evidence> {
@@ -107,20 +112,65 @@ impl Reader {
     }
 }
 
-/// Whether some slots of the two records have equal tags and reach `join_at`: what a join finds.
-pub(super) fn joined(
+/// The test of [`Reader::read`] for many slots of one view: whole rows are compared where that is the same.
+#[derive(Clone, Copy)]
+pub(super) struct Quick<'r>(&'r ViewPlan);
+
+impl Quick<'_> {
+    /// Whether every segment of a slot is present.
+    pub(super) fn is_complete(self, row: &[u64]) -> bool {
+        let present = |segment: &SegmentPlan| {
+            count(row, segment.start, row, segment.start, segment.bits).0 >= segment.present_from
+        };
+        let covered: usize = self.0.segments.iter().map(|segment| segment.bits).sum();
+        let bits = |at: usize| self.0.segments[at].bits;
+        let crossable = self.0.swap.is_none_or(|(first, second)| bits(first) == bits(second));
+        covered == 64 * row.len() && crossable && self.0.segments.iter().all(present)
+    }
+
+    /// Writes a slot with its two names exchanged to `out`; false where the view compares nothing crosswise.
+    pub(super) fn exchange(self, row: &[u64], out: &mut Vec<u64>) -> bool {
+        let Some((first, second)) = self.0.swap else { return false };
+        let (first, second) = (self.0.segments[first], self.0.segments[second]);
+        out.clear();
+        out.extend_from_slice(row);
+        copy(row, first.start, out, second.start, first.bits);
+        copy(row, second.start, out, first.start, first.bits);
+        true
+    }
+
+    /// Whether two slots reach the Dice of a join.
+    pub(super) fn joins(self, common: u32, total: u32) -> bool {
+        self.0.join_at.passes(common, total)
+    }
+
+    /// The joint Dice from which on slots agree.
+    pub(super) fn agree_at(self) -> Threshold {
+        self.0.agree_at
+    }
+
+    /// Whether two complete slots with so many common bits, straight or exchanged, agree.
+    pub(super) fn agrees(self, common: u32, total: u32) -> bool {
+        self.agree_at().passes(common, total)
+    }
+
+    /// Whether any two slots agree.
+    pub(super) fn agrees_in_full(self, a: &[u64], b: &[u64]) -> bool {
+        self.0.agreeing(a, b).is_some()
+    }
+}
+
+/// Whether some slots of the two records have equal tags and pass `test`.
+pub(super) fn any_slots(
     left: &Dataset,
     a: usize,
     right: &Dataset,
     b: usize,
-    join_at: impl Fn(usize) -> Threshold,
+    test: impl Fn(usize, &[u64], &[u64]) -> bool,
 ) -> bool {
     left.views.iter().zip(&right.views).enumerate().any(|(view, (ours, theirs))| {
-        slot_pairs(ours, a, theirs, b).any(|(row_a, row_b)| {
-            let (x, y) = (ours.filters.row(row_a), theirs.filters.row(row_b));
-            let (common, set_a, set_b) = count(x, 0, y, 0, ours.filters.bits());
-            join_at(view).passes(common, set_a + set_b)
-        })
+        slot_pairs(ours, a, theirs, b)
+            .any(|(row_a, row_b)| test(view, ours.filters.row(row_a), theirs.filters.row(row_b)))
     })
 }
 
@@ -174,32 +224,11 @@ impl ViewPlan {
 
     /// Adds what two slots say; returns whether they agree.
     fn read(&self, a: &[u64], b: &[u64], evidence: &mut Evidence) -> bool {
-        let mut straight = [Counts::default(); ATTRIBUTES_MAX];
-        let mut row = Counts::default();
-        for (counts, segment) in straight.iter_mut().zip(&self.segments) {
-            let (common, ours, theirs) = count(a, segment.start, b, segment.start, segment.bits);
-            row.common += common;
-            row.total += ours + theirs;
-            let present = ours >= segment.present_from && theirs >= segment.present_from;
-            *counts = Counts { common, total: ours + theirs, present };
-        }
-        if !self.join_at.passes(row.common, row.total) {
-            return false;
-        }
-        let straight = &straight[..self.segments.len()];
-        let crosswise = self.swap.map(|swap| self.crosswise(a, b, straight, swap));
-        let joint = joint(straight.iter());
-        let swapped = crosswise.as_ref().is_some_and(|crossed| exceeds(crossed.joint, joint));
-        let joint = crosswise.as_ref().filter(|_| swapped).map_or(joint, |crossed| crossed.joint);
-        if !self.agree_at.passes(joint.common, joint.total) {
-            return false;
-        }
+        let Some(Agreeing { straight, crosswise, joint }) = self.agreeing(a, b) else { return false };
+        let swapped = crosswise.is_some();
         evidence.swapped &= swapped || self.swap.is_none();
         for (at, (counts, segment)) in straight.iter().zip(&self.segments).enumerate() {
-            let counts = match &crosswise {
-                Some(crossed) if swapped => crossed.counts_of(at, *counts),
-                _ => *counts,
-            };
+            let counts = crosswise.as_ref().map_or(*counts, |crossed| crossed.counts_of(at, *counts));
             if counts.present {
                 let dice = Similarity::dice(counts.common, counts.total);
                 best(
@@ -214,6 +243,27 @@ impl ViewPlan {
             }
         }
         true
+    }
+
+    /// How two slots agree; none where they do not.
+    fn agreeing(&self, a: &[u64], b: &[u64]) -> Option<Agreeing> {
+        let mut straight = [Counts::default(); ATTRIBUTES_MAX];
+        let mut row = Counts::default();
+        for (counts, segment) in straight.iter_mut().zip(&self.segments) {
+            let (common, ours, theirs) = count(a, segment.start, b, segment.start, segment.bits);
+            row.common += common;
+            row.total += ours + theirs;
+            let present = ours >= segment.present_from && theirs >= segment.present_from;
+            *counts = Counts { common, total: ours + theirs, present };
+        }
+        if !self.join_at.passes(row.common, row.total) {
+            return None;
+        }
+        let joint_straight = joint(straight[..self.segments.len()].iter());
+        let crosswise = self.swap.map(|swap| self.crosswise(a, b, &straight[..self.segments.len()], swap));
+        let crosswise = crosswise.filter(|crossed| exceeds(crossed.joint, joint_straight));
+        let joint = crosswise.as_ref().map_or(joint_straight, |crossed| crossed.joint);
+        self.agree_at.passes(joint.common, joint.total).then_some(Agreeing { straight, crosswise, joint })
     }
 
     /// Reads two segments crosswise. Both attributes get the Dice of both comparisons together, so that
@@ -242,6 +292,14 @@ impl ViewPlan {
         let joint = joint(others.map(|(_, counts)| counts).chain([&both]));
         Crosswise { first, second, both, both_compared: compared == 2, joint }
     }
+}
+
+/// Two slots that agree.
+struct Agreeing {
+    straight: [Counts; ATTRIBUTES_MAX],
+    /// Where the names agree better crosswise.
+    crosswise: Option<Crosswise>,
+    joint: Counts,
 }
 
 struct Crosswise {
@@ -295,6 +353,20 @@ pub(super) fn count(a: &[u64], start_a: usize, b: &[u64], start_b: usize, bits: 
         done += take;
     }
     (common, ours, theirs)
+}
+
+/// Copies `bits` bits of `from`, beginning at bit `start`, over those of `to` that begin at bit `at`.
+fn copy(from: &[u64], start: usize, to: &mut [u64], at: usize, bits: usize) {
+    let mut done = 0;
+    while done < bits {
+        // Up to the end of a word of `to`.
+        let (word, shift) = ((at + done) / 64, (at + done) % 64);
+        let take = (bits - done).min(64 - shift);
+        let mask = u64::MAX >> (64 - take);
+        let new = word_at(from, start + done) & mask;
+        to[word] = to[word] & !(mask << shift) | new << shift;
+        done += take;
+    }
 }
 
 /// 64 bits from bit `start` on; bits past the end are 0.

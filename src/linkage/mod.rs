@@ -5,6 +5,7 @@
 //! Top-down: [`arena`] holds the datasets; candidate pairs come from a join over their slots; the
 //! evidence of each pair becomes a score and a band; one-to-one assignment and groups end it.
 
+mod agree;
 pub mod arena;
 pub mod assign;
 pub mod blocks;

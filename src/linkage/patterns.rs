@@ -10,7 +10,7 @@ use super::decide::Judge;
 use super::evidence::{ATTRIBUTES_MAX, Evidence};
 use super::exec::{Control, Exec};
 use super::groups::RecordAt;
-use super::run::{LinkOptions, RunError, for_each_candidate};
+use super::run::{Link, LinkOptions, RunError, for_each_candidate};
 use crate::wire::{DecisionModel, EvidenceModel};
 use std::collections::BTreeMap;
 
@@ -100,6 +100,31 @@ impl Patterns {
         for_each_candidate(datasets, decision, options, exec, control, &count, &mut |(levels, same)| {
             patterns.add(levels, same);
         })?;
+        Ok(patterns)
+    }
+
+    /// Counts linked pairs that have evidence, labelled by `label`: what stands one-to-one.
+    ///
+    /// # Errors
+    /// As [`super::run::link`]. A Dice model has no levels: its patterns are empty.
+    pub fn of_links(
+        datasets: &[Dataset],
+        decision: &DecisionModel,
+        links: &[Link],
+        label: &Label<'_>,
+    ) -> Result<Self, RunError> {
+        let mut patterns = Self::default();
+        let (DecisionModel::Evidence(model), Some(first)) = (decision, datasets.first()) else {
+            return Ok(patterns);
+        };
+        let judge = Judge::new(decision, &first.layout)?;
+        for link in links {
+            let (a, b) = link.ends();
+            let (left, right) = (&datasets[usize::from(a.agency)], &datasets[usize::from(b.agency)]);
+            if let Some(evidence) = judge.evidence(left, a.record as usize, right, b.record as usize) {
+                patterns.add(levels(model, &evidence), label(a, b));
+            }
+        }
         Ok(patterns)
     }
 }

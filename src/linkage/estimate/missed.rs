@@ -97,11 +97,7 @@ fn by_thinning(run: &Run, wrong_from: &dyn Fn(i64) -> f64) -> Option<(f64, f64)>
 fn by_triangles(run: &Run, precision: f64) -> Option<(f64, f64)> {
     let mut partners: BTreeMap<RecordAt, Vec<RecordAt>> = BTreeMap::new();
     let mut linked: HashSet<(RecordAt, RecordAt)> = HashSet::new();
-    let ends = |link: &Link| {
-        let left = RecordAt { agency: link.agency_a, record: link.record_a };
-        (left, RecordAt { agency: link.agency_b, record: link.record_b })
-    };
-    for (left, right) in run.links.iter().filter(is_direct).map(ends) {
+    for (left, right) in run.links.iter().filter(is_direct).map(Link::ends) {
         partners.entry(left).or_default().push(right);
         partners.entry(right).or_default().push(left);
         linked.insert((left.min(right), left.max(right)));

@@ -3,13 +3,15 @@
 //! May see: the arena, the joins, the judge. Must not see: other pairs' verdicts.
 
 use super::{Known, LinkOptions, RunError, Truncation, judge_for};
+use crate::linkage::agree::{Orders, Sides, agreeing};
 use crate::linkage::arena::Dataset;
 use crate::linkage::blocks::{tagged_join, tagged_self_join};
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::groups::RecordAt;
-use crate::linkage::join::{JoinError, Joined};
+use crate::linkage::join::JoinError;
 use crate::wire::DecisionModel;
+use std::borrow::Cow;
 
 /// Pairs judged between two looks at the cancel flag.
 const CHUNK_PAIRS: usize = 4_096;
@@ -81,13 +83,14 @@ pub(super) fn find(
     control: &Control,
 ) -> Result<Candidates, RunError> {
     let mut search = Search::new(judge, options, exec, control);
+    let laid = search.lay_out(datasets);
     let mut candidates = Candidates::default();
     for (left, right) in dataset_pairs(datasets, options.deduplicate) {
-        let other = (left != right).then_some(&datasets[right]);
+        let other = (left != right).then_some(&laid[right]);
         if !known.may_link(number(left), number(right)) {
             continue;
         }
-        let edges = search.between(&datasets[left], other)?;
+        let edges = search.between(&laid[left], other)?;
         candidates.pairs.push(PairEdges { agency_a: number(left), agency_b: number(right), edges });
     }
     candidates.pairs_judged = search.pairs_judged;
@@ -111,8 +114,9 @@ pub fn for_each_candidate<T: Send>(
 ) -> Result<(), RunError> {
     let Some(judge) = judge_for(datasets, decision)? else { return Ok(()) };
     let mut search = Search::new(&judge, options, exec, control);
+    let laid = search.lay_out(datasets);
     for (left, right) in dataset_pairs(datasets, false) {
-        let pairs = search.joined(&datasets[left], Some(&datasets[right]))?;
+        let pairs = search.joined(&laid[left], Some(&laid[right]))?;
         let found = search.map(&pairs, |a, b| {
             let left = RecordAt { agency: number(left), record: a };
             read(&judge, left, RecordAt { agency: number(right), record: b })
@@ -125,6 +129,12 @@ pub fn for_each_candidate<T: Send>(
 /// The number of a dataset as it stands in a link; there are at most 64.
 pub(super) fn number(dataset: usize) -> u16 {
     u16::try_from(dataset).unwrap_or(u16::MAX)
+}
+
+/// A dataset and what searching it needs.
+pub(super) struct Laid<'d> {
+    pub(super) dataset: Cow<'d, Dataset>,
+    orders: Orders,
 }
 
 /// A search for candidates between two datasets at a time, and what it cost so far.
@@ -147,28 +157,41 @@ impl<'s> Search<'s> {
         Self { judge, options, exec, control, pairs_judged: 0, truncation: Truncation::default() }
     }
 
+    /// Lays out datasets that will be searched, each once.
+    pub(super) fn lay_out<'d>(&self, datasets: &'d [Dataset]) -> Vec<Laid<'d>> {
+        datasets.iter().map(|dataset| self.lay_out_one(Cow::Borrowed(dataset))).collect()
+    }
+
+    /// Lays out one dataset.
+    pub(super) fn lay_out_one<'d>(&self, dataset: Cow<'d, Dataset>) -> Laid<'d> {
+        let orders = Orders::of(&dataset, self.judge, &self.options.join, self.exec);
+        Laid { dataset, orders }
+    }
+
     /// Judged pairs between two datasets, or inside `left` where `right` is none, ascending.
-    pub(super) fn between(&mut self, left: &Dataset, right: Option<&Dataset>) -> Result<Vec<Edge>, RunError> {
+    pub(super) fn between(
+        &mut self,
+        left: &Laid<'_>,
+        right: Option<&Laid<'_>>,
+    ) -> Result<Vec<Edge>, RunError> {
         let pairs = self.joined(left, right)?;
-        let pairs = merged(&pairs, &self.exact(left, right), self.control)?;
-        self.judge(left, right, &pairs)
+        let right = right.map(|right| &*right.dataset);
+        let pairs = merged(&pairs, &self.exact(&left.dataset, right), self.control)?;
+        self.judge(&left.dataset, right, &pairs)
     }
 
     /// Pairs of records that some slot makes candidates.
-    pub(super) fn joined(&mut self, left: &Dataset, right: Option<&Dataset>) -> Result<Vec<u64>, RunError> {
+    pub(super) fn joined(&mut self, left: &Laid<'_>, right: Option<&Laid<'_>>) -> Result<Vec<u64>, RunError> {
         let mut pairs: Vec<u64> = Vec::new();
-        if left.is_empty() || right.is_some_and(Dataset::is_empty) {
+        if left.dataset.is_empty() || right.is_some_and(|right| right.dataset.is_empty()) {
             return Ok(pairs);
         }
-        for view in 0..left.views.len() {
-            let Some(joined) = self.join_view(view, left, right)? else { continue };
-            self.truncation.pairs_dropped += joined.pairs_dropped;
-            let slots = u32::try_from(left.views[view].slots).unwrap_or(u32::MAX);
-            let mut found: Vec<u64> =
-                joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)).collect();
-            drop(joined);
-            sort_ascending_a(&mut found, self.control)?;
-            pairs = merged(&pairs, &found, self.control)?;
+        for view in 0..left.dataset.views.len() {
+            match self.join_view(view, left, right) {
+                // Nothing links to nothing.
+                Err(JoinError::AllEmpty { .. }) => continue,
+                found => pairs = merged(&pairs, &found?, self.control)?,
+            }
         }
         Ok(pairs)
     }
@@ -220,23 +243,33 @@ impl<'s> Search<'s> {
         Ok(chunks.into_iter().flatten().collect())
     }
 
-    /// Joins one view; none where a side has only empty filters in it: nothing links to nothing.
+    /// Pairs of records that one view makes candidates.
     fn join_view(
-        &self,
+        &mut self,
         view: usize,
-        left: &Dataset,
-        right: Option<&Dataset>,
-    ) -> Result<Option<Joined>, JoinError> {
-        let (ours, at) = (&left.views[view], self.judge.join_at(view));
-        let options = &self.options.join;
-        let joined = match right {
-            Some(right) => tagged_join(ours, &right.views[view], at, options, self.exec, self.control),
-            None => tagged_self_join(ours, at, options, self.exec, self.control),
-        };
-        match joined {
-            Err(JoinError::AllEmpty { .. }) => Ok(None),
-            joined => joined.map(Some),
+        left: &Laid<'_>,
+        right: Option<&Laid<'_>>,
+    ) -> Result<Vec<u64>, JoinError> {
+        let (options, other) = (&self.options.join, right.unwrap_or(left));
+        let tables = [&left.dataset.views[view], &other.dataset.views[view]];
+        if let Some(quick) =
+            self.judge.quick(view).filter(|_| left.orders.has(view) && other.orders.has(view))
+        {
+            let orders = [&left.orders, &other.orders];
+            let sides = Sides { tables, orders, view, within: right.is_none() };
+            return agreeing(&sides, quick, options, self.exec, self.control);
         }
+        let at = self.judge.join_at(view);
+        let joined = match right {
+            Some(_) => tagged_join(tables[0], tables[1], at, options, self.exec, self.control)?,
+            None => tagged_self_join(tables[0], at, options, self.exec, self.control)?,
+        };
+        self.truncation.pairs_dropped += joined.pairs_dropped;
+        let slots = u32::try_from(tables[0].slots).unwrap_or(u32::MAX);
+        let mut found: Vec<u64> = joined.pairs.iter().map(|(a, b, _)| pack(a / slots, b / slots)).collect();
+        drop(joined);
+        sort_ascending_a(&mut found, self.control)?;
+        Ok(found)
     }
 }
 

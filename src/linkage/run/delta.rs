@@ -7,13 +7,14 @@
 //! judged anew; removed records take their pairs with them. One-to-one, runner-up and groups are
 //! settled over all of it, so the result is the one a full run gives.
 
-use super::candidates::{Candidates, Edge, PairEdges, Search, dataset_pairs, number, pack, unpack};
+use super::candidates::{Candidates, Edge, Laid, PairEdges, Search, dataset_pairs, number, pack, unpack};
 use super::{Known, LinkOptions, Run, RunError, judge_for, settle};
 use crate::linkage::arena::{Dataset, FilterTable, ViewTable};
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::join::JoinError;
 use crate::wire::{AgencyId, DecisionModel, Reason, RecordRef};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 /// A judged pair by ref.
@@ -84,12 +85,12 @@ pub fn relink(
         return Err(JoinError::Option { name: "top_k", range: "none in a delta" }.into());
     }
     let Some(judge) = judge_for(datasets, decision)? else { return Ok(Run::empty()) };
+    let mut search = Search::new(&judge, options, exec, control);
     let sides: Vec<Side> = datasets
         .iter()
         .enumerate()
-        .map(|(at, dataset)| Side::new(dataset, changed.get(at).map_or(&[][..], Vec::as_slice)))
+        .map(|(at, dataset)| Side::new(&search, dataset, changed.get(at).map_or(&[][..], Vec::as_slice)))
         .collect::<Result<_, _>>()?;
-    let mut search = Search::new(&judge, options, exec, control);
     let mut candidates = Candidates::default();
     for (left, right) in dataset_pairs(datasets, options.deduplicate) {
         let (agency_a, agency_b) = (&datasets[left].agency, &datasets[right].agency);
@@ -97,7 +98,7 @@ pub fn relink(
             earlier.pairs.iter().find(|pair| pair.agency_a == *agency_a && pair.agency_b == *agency_b);
         let edges = match known {
             Some(known) => update(&mut search, &judge, &sides[left], &sides[right], known)?,
-            None => search.between(&datasets[left], (left != right).then_some(&datasets[right]))?,
+            None => search.between(&sides[left].all, (left != right).then_some(&sides[right].all))?,
         };
         candidates.pairs.push(PairEdges { agency_a: number(left), agency_b: number(right), edges });
     }
@@ -109,23 +110,25 @@ pub fn relink(
 /// One dataset, which of its records changed, and those records by themselves.
 struct Side<'d> {
     dataset: &'d Dataset,
+    all: Laid<'d>,
     rows: Vec<u32>,
     is_changed: Vec<bool>,
-    only_changed: Dataset,
+    only_changed: Laid<'d>,
     record_of: HashMap<RecordRef, u32>,
 }
 
 impl<'d> Side<'d> {
-    fn new(dataset: &'d Dataset, changed: &[u32]) -> Result<Self, JoinError> {
+    fn new(search: &Search<'_>, dataset: &'d Dataset, changed: &[u32]) -> Result<Self, JoinError> {
         let rows: Vec<u32> = changed.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let mut is_changed = vec![false; dataset.len()];
         for row in &rows {
             let mark = is_changed.get_mut(*row as usize);
             *mark.ok_or(JoinError::Row { side: crate::linkage::join::Side::A, row: *row })? = true;
         }
-        let only_changed = select(dataset, &rows);
+        let only_changed = search.lay_out_one(Cow::Owned(select(dataset, &rows)));
+        let all = search.lay_out_one(Cow::Borrowed(dataset));
         let record_of = dataset.refs.iter().copied().zip(0u32..).collect();
-        Ok(Self { dataset, rows, is_changed, only_changed, record_of })
+        Ok(Self { dataset, all, rows, is_changed, only_changed, record_of })
     }
 
     fn unchanged(&self, name: &RecordRef) -> Option<u32> {
@@ -150,7 +153,7 @@ fn update(
         if changed.rows.is_empty() || within && turned {
             continue;
         }
-        for pair in joined_or_empty(search, &changed.only_changed, rest.dataset)? {
+        for pair in search.joined(&changed.only_changed, Some(&rest.all))? {
             let (a, b) = unpack(pair);
             let (a, b) = (changed.rows[a as usize], b);
             let (a, b) = if turned || within && a > b { (b, a) } else { (a, b) };
@@ -173,14 +176,6 @@ fn update(
     edges.sort_unstable_by_key(|edge| pack(edge.a, edge.b));
     edges.dedup_by_key(|edge| pack(edge.a, edge.b));
     Ok(edges)
-}
-
-/// Changed records whose filters are all empty join nothing; that is no error here.
-fn joined_or_empty(search: &mut Search<'_>, changed: &Dataset, rest: &Dataset) -> Result<Vec<u64>, RunError> {
-    match search.joined(changed, Some(rest)) {
-        Err(RunError::Join(JoinError::AllEmpty { .. })) => Ok(Vec::new()),
-        joined => joined,
-    }
 }
 
 /// The records `rows` of a dataset, in that order, as a dataset of their own.

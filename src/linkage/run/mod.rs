@@ -12,6 +12,7 @@ mod known;
 mod lookup;
 mod settle;
 mod thirds;
+mod twins;
 
 pub use candidates::{Candidates, Edge, PairEdges, for_each_candidate};
 pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
@@ -69,6 +70,15 @@ pub struct Link {
     pub band: Band,
     /// Why.
     pub reasons: Reasons,
+}
+
+impl Link {
+    /// Its two records.
+    #[must_use]
+    pub const fn ends(&self) -> (RecordAt, RecordAt) {
+        let left = RecordAt { agency: self.agency_a, record: self.record_a };
+        (left, RecordAt { agency: self.agency_b, record: self.record_b })
+    }
 }
 
 /// A link that may not join its groups, because two records of one agency would meet.

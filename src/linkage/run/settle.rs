@@ -3,12 +3,12 @@
 //! May see: judged pairs and refs (for ties). Must not see: encodings.
 
 use super::candidates::{Candidates, Edge, PairEdges, by_agency};
-use super::{Conflict, Known, Link, LinkOptions, Run, RunError, thirds};
+use super::{Conflict, Known, Link, LinkOptions, Run, RunError, thirds, twins};
 use crate::linkage::arena::Dataset;
 use crate::linkage::assign::{Candidate, one_to_one};
 use crate::linkage::decide::Judge;
 use crate::linkage::exec::{Control, Exec};
-use crate::linkage::groups::{RecordAt, group_apart};
+use crate::linkage::groups::group_apart;
 use crate::linkage::join::JoinError;
 use crate::wire::{Band, Reason};
 
@@ -59,6 +59,7 @@ pub(super) fn settle(
         let links = if pair.agency_a == pair.agency_b { &mut run.duplicates } else { &mut run.links };
         links.extend(settled.links);
     }
+    twins::lower(datasets, judge, &candidates, &mut run.links, (exec, control))?;
     run.candidates = candidates;
     let mut place = vec![0u16; datasets.len()];
     for (at, dataset) in by_agency(datasets).into_iter().enumerate() {
@@ -181,13 +182,10 @@ fn group_links(datasets: &[Dataset], (ranks, place): (&Ranks, &[u16]), known: &K
         .collect();
     matches.sort_unstable();
     let matches: Vec<u32> = matches.into_iter().map(|(.., position)| position).collect();
-    let ends = |link: &Link| {
-        let left = RecordAt { agency: link.agency_a, record: link.record_a };
-        (left, RecordAt { agency: link.agency_b, record: link.record_b })
-    };
-    let edges: Vec<_> = matches.iter().map(|position| ends(&run.links[*position as usize])).collect();
+    let edges: Vec<_> = matches.iter().map(|position| run.links[*position as usize].ends()).collect();
     let records: Vec<usize> = datasets.iter().map(Dataset::len).collect();
-    let links: Vec<_> = if known.is_empty() { Vec::new() } else { run.links.iter().map(ends).collect() };
+    let links: Vec<_> =
+        if known.is_empty() { Vec::new() } else { run.links.iter().map(Link::ends).collect() };
     let grouping = group_apart(&records, &edges, &links, known.kept_apart());
     run.groups = grouping.groups;
     for (position, one, other) in grouping.conflicts {

@@ -22,7 +22,7 @@ impl Directory {
     fn of(links: &[Link]) -> Self {
         let mut entries = Vec::with_capacity(2 * links.len());
         for (at, link) in (0u32..).zip(links) {
-            let (left, right) = ends(link);
+            let (left, right) = link.ends();
             entries.push((key(left), right.agency, at));
             entries.push((key(right), left.agency, at));
         }
@@ -40,11 +40,6 @@ impl Directory {
 
 fn key(at: RecordAt) -> u64 {
     u64::from(at.agency) << 32 | u64::from(at.record)
-}
-
-fn ends(link: &Link) -> (RecordAt, RecordAt) {
-    let left = RecordAt { agency: link.agency_a, record: link.record_a };
-    (left, RecordAt { agency: link.agency_b, record: link.record_b })
 }
 
 /// Adds the matches that follow, raises reviews to what follows and drops reviews that contradict it.
@@ -131,7 +126,7 @@ fn through(
 ) -> Option<Score> {
     let direct = |one: RecordAt, other: RecordAt| {
         let link = &links[directory.find(one, other.agency)?];
-        let is_it = ends(link) == (one, other) || ends(link) == (other, one);
+        let is_it = link.ends() == (one, other) || link.ends() == (other, one);
         (is_it && link.band == Band::Match).then_some(link.score)
     };
     let thirds = members.iter().filter(|third| **third != left && **third != right);

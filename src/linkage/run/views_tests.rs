@@ -333,3 +333,42 @@ proptest! {
         prop_assert_eq!(found, judged);
     }
 }
+
+#[test]
+fn candidates_are_the_pairs_that_agree() {
+    let mut numbers = Numbers(77);
+    let mut children = |agency: u8| -> Vec<(RecordRef, Child)> {
+        let child = |record: u32, numbers: &mut Numbers| {
+            let mut value = |least: u64, most: u64| least + numbers.below(most - least);
+            let (given, family) = (value(1, 5), value(0, 5));
+            let child = Child { given, family, date: value(0, 9), place: value(0, 3), nhs: 0, flags: 0 };
+            (name(agency, record), child)
+        };
+        (0..150).map(|record| child(record, &mut numbers)).collect()
+    };
+    let datasets = [dataset("one", &children(0)), dataset("two", &children(1))];
+    let judge = Judge::new(&model(), &layout()).unwrap();
+    let mut expected = Vec::new();
+    for a in 0..150 {
+        for b in 0..150 {
+            if judge.evidence(&datasets[0], a, &datasets[1], b).is_some() {
+                expected.push((a as u32, b as u32));
+            }
+        }
+    }
+    assert!(expected.len() > 500 && expected.len() < 10_000, "{}", expected.len());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for exec in [Exec::Serial, Exec::Pool(&pool)] {
+        let mut found = Vec::new();
+        let read = |_: &Judge, a: RecordAt, b: RecordAt| Some((a.record, b.record));
+        let (options, control) = (LinkOptions::default(), Control::new());
+        let mut each = |pair| found.push(pair);
+        for_each_candidate(&datasets, &model(), &options, exec, &control, &read, &mut each).unwrap();
+        assert_eq!(found, expected);
+        assert_eq!(control.pairs_done(), control.pairs_total());
+    }
+    let options = JoinOptions { pairs_max: 99, ..JoinOptions::default() };
+    let options = LinkOptions { join: options, ..LinkOptions::default() };
+    let refused = link(&datasets, &model(), &options, Exec::Serial, &Control::new());
+    assert!(matches!(refused, Err(RunError::Join(JoinError::TooManyPairs { .. }))));
+}

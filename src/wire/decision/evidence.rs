@@ -181,6 +181,10 @@ pub struct TwinGuard {
     pub attribute: AttributeName,
     /// Similarity below which given names differ.
     pub below: Similarity,
+    /// The same in a run that has twins to confuse (one link in 500 beside another record that fits but for the given
+    /// name): at least `below`; none: `below` always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below_where_seen: Option<Similarity>,
     /// What agrees in twins; empty: the guard does not ask.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rest: Vec<OrMissing>,
@@ -293,6 +297,9 @@ impl EvidenceForm {
         }
         if let Some(guard) = &self.guards.twins {
             self.known("the twin guard", &guard.attribute)?;
+            if guard.below_where_seen.is_some_and(|at| at < guard.below) {
+                return Err(DecisionError::Range("below_where_seen is below `below`; it".to_owned()));
+            }
             guard.rest.iter().try_for_each(|rest| self.known("the twin guard", &rest.attribute))?;
         }
         match self.guards.runner_up_margin {
@@ -468,6 +475,7 @@ mod tests {
             ("slope = \"0.65\"", "slope = \"0.66\"", "within 0 and 1"),
             ("lower_to = \"review\"", "lower_to = \"match\"", "lower a band"),
             ("twins = { attribute = \"given\"", "twins = { attribute = \"name\"", "does not have"),
+            ("below = \"0.5\" }", "below = \"0.5\", below_where_seen = \"0.4\" }", "below_where_seen"),
             ("runner_up_margin = 200", "runner_up_margin = -1", "runner_up_margin"),
             ("agree = 1500", "agree = -1", "below 0"),
             ("agree_at = \"0.47\"", "agree_at = \"0.47\"\njoin_at = \"0.5\"", "join_at above"),

@@ -44,7 +44,7 @@ impl Orders {
         Self(views.unwrap_or_default())
     }
 
-    /// The layout of view number `view`.
+    /// Whether view number `view` is laid out.
     pub(super) fn has(&self, view: usize) -> bool {
         matches!(self.0.get(view), Some(Some(_)))
     }

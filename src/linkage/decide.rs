@@ -5,9 +5,10 @@
 
 use super::arena::Dataset;
 use super::evidence::{Evidence, Quick, Reader, any_slots, count, slot_pairs};
+use super::guards::{DatePlan, TwinPlan, lower};
 use crate::wire::{
     AttributeName, Band, DecisionError, DecisionModel, DiceModel, EvidenceModel, Layout, Reason, Reasons,
-    Score, Similarity, Threshold, presence,
+    Score, Threshold, presence,
 };
 
 /// What one pair is by itself.
@@ -41,22 +42,6 @@ struct Plans {
     twins: Option<TwinPlan>,
     /// The attribute whose presence bit is the date's: defaults make its agreement worthless.
     defaulted: Option<usize>,
-}
-
-#[derive(Debug, Clone)]
-struct DatePlan {
-    attribute: usize,
-    at: Similarity,
-    or_missing: Option<(usize, Similarity)>,
-    lower_to: Band,
-}
-
-#[derive(Debug, Clone)]
-struct TwinPlan {
-    attribute: usize,
-    below: Similarity,
-    below_where_seen: Option<Similarity>,
-    rest: Vec<(usize, Similarity)>,
 }
 
 /// Exact tokens of a pair: agreements weighed, conflicts noted.
@@ -348,76 +333,5 @@ fn note_exact(exact: ExactEvidence, band: &mut Band, reasons: &mut Reasons) {
     }
     if exact.conflicts {
         lower(band, reasons, Band::Review, Reason::ExactConflict);
-    }
-}
-
-/// Lowers a band to at most `to`, saying why; a band that is lower already keeps its level.
-fn lower(band: &mut Band, reasons: &mut Reasons, to: Band, reason: Reason) {
-    *band = (*band).min(to);
-    reasons.insert(reason);
-}
-
-impl DatePlan {
-    fn of(model: &EvidenceModel) -> Option<Self> {
-        let guard = model.guards.date.as_ref()?;
-        let or_missing = guard.or_missing.as_ref();
-        Some(Self {
-            attribute: model.attribute_index(&guard.attribute)?,
-            at: guard.at,
-            or_missing: or_missing.and_then(|or| Some((model.attribute_index(&or.attribute)?, or.at))),
-            lower_to: guard.lower_to,
-        })
-    }
-
-    fn met(&self, evidence: &Evidence) -> bool {
-        match (evidence.similarities[self.attribute], self.or_missing) {
-            (Some(date), _) => date >= self.at,
-            (None, Some((other, at))) => evidence.similarities[other].is_some_and(|other| other >= at),
-            (None, None) => false,
-        }
-    }
-}
-
-impl TwinPlan {
-    fn of(model: &EvidenceModel) -> Option<Self> {
-        let guard = model.guards.twins.as_ref()?;
-        let rest =
-            guard.rest.iter().filter_map(|rest| Some((model.attribute_index(&rest.attribute)?, rest.at)));
-        Some(Self {
-            attribute: model.attribute_index(&guard.attribute)?,
-            below: guard.below,
-            below_where_seen: guard.below_where_seen,
-            rest: rest.collect(),
-        })
-    }
-
-    /// Whether a pair may be twins by the stricter bound of runs that have some.
-    fn may_be(&self, evidence: &Evidence) -> bool {
-        let agrees = |(attribute, at): &(usize, Similarity)| {
-            evidence.similarities[*attribute].is_none_or(|similarity| similarity >= *at)
-        };
-        let differs = |given: Similarity| self.below_where_seen.is_some_and(|below| given < below);
-        evidence.similarities[self.attribute].is_some_and(differs) && self.rest.iter().all(agrees)
-    }
-
-    /// A given name that differs leaves twins apart only by a person's judgement. One that is missing does so
-    /// unless all of the rest is there and agrees: then few are twins, and where both twins are known the
-    /// runner-up tells.
-    fn apply(&self, evidence: &Evidence, band: &mut Band, reasons: &mut Reasons) {
-        let agrees = |(attribute, at): &(usize, Similarity)| {
-            evidence.similarities[*attribute].is_none_or(|similarity| similarity >= *at)
-        };
-        let present = |(attribute, at): &(usize, Similarity)| {
-            evidence.similarities[*attribute].is_some_and(|similarity| similarity >= *at)
-        };
-        match evidence.similarities[self.attribute] {
-            Some(given) if given >= self.below => {}
-            Some(_) if self.rest.iter().all(agrees) => {
-                lower(band, reasons, Band::Review, Reason::PossibleTwins);
-            }
-            Some(_) => {}
-            None if !self.rest.is_empty() && self.rest.iter().all(present) => {}
-            None => lower(band, reasons, Band::Review, Reason::PlaceholderName),
-        }
     }
 }

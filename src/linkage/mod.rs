@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod exec;
 pub mod groups;
+mod guards;
 pub mod join;
 #[expect(unsafe_code, reason = "the one room of vector instructions; safe wrappers inside")]
 pub mod kernel;

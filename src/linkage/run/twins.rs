@@ -12,10 +12,12 @@ use super::{Link, RunError};
 use crate::linkage::arena::Dataset;
 use crate::linkage::decide::Judge;
 use crate::linkage::exec::{Control, Exec};
+use crate::linkage::groups::RecordAt;
 use crate::wire::{Band, Reason};
+use std::collections::HashSet;
 
-/// A run has twins when at least one link in so many has a second record beside it.
-const SEEN_ONE_IN: usize = 500;
+/// A run has twins when so many links have one pair beside them that may be twins: generated children show one in 37.
+const SEEN_ONE_IN: usize = 60;
 /// Links read between two looks at the cancel flag.
 const CHUNK_LINKS: usize = 4_096;
 
@@ -27,20 +29,25 @@ pub(super) fn lower(
     links: &mut [Link],
     (exec, control): (Exec<'_>, &Control),
 ) -> Result<(), RunError> {
-    if !judge.looks_for_twins() || !seen(candidates, links) {
+    if !judge.looks_for_twins() {
+        return Ok(());
+    }
+    let may_be = |(a, b): (RecordAt, RecordAt)| {
+        let (left, right) = (&datasets[usize::from(a.agency)], &datasets[usize::from(b.agency)]);
+        judge.may_be_twins(left, a.record as usize, right, b.record as usize)
+    };
+    let beside = exec.map(candidates.pairs.len(), |at| {
+        control.advance(0)?;
+        Ok(beside(&candidates.pairs[at], links).filter(|pair| may_be(*pair)).count())
+    })?;
+    if beside.iter().sum::<usize>() * SEEN_ONE_IN < links.len().max(1) {
         return Ok(());
     }
     let doubted = exec.map(links.len().div_ceil(CHUNK_LINKS), |chunk| {
         control.advance(0)?;
         let chunk = links[chunk * CHUNK_LINKS..].iter().take(CHUNK_LINKS);
-        let doubted = chunk.map(|link| {
-            let (left, right) =
-                (&datasets[usize::from(link.agency_a)], &datasets[usize::from(link.agency_b)]);
-            link.band == Band::Match
-                && !link.reasons.contains(Reason::Confirmed)
-                && judge.may_be_twins(left, link.record_a as usize, right, link.record_b as usize)
-        });
-        Ok(doubted.collect::<Vec<bool>>())
+        let open = |link: &Link| link.band == Band::Match && !link.reasons.contains(Reason::Confirmed);
+        Ok(chunk.map(|link| open(link) && may_be(link.ends())).collect::<Vec<bool>>())
     })?;
     for (link, _) in links.iter_mut().zip(doubted.concat()).filter(|(_, doubted)| *doubted) {
         link.band = Band::Review;
@@ -49,12 +56,15 @@ pub(super) fn lower(
     Ok(())
 }
 
-/// Whether pairs that look like twins stand beside links often enough.
-fn seen(candidates: &Candidates, links: &[Link]) -> bool {
-    let across = |pair: &&PairEdges| pair.agency_a != pair.agency_b;
-    let edges = candidates.pairs.iter().filter(across).flat_map(|pair| &pair.edges);
-    let all = edges.filter(|edge| edge.verdict.reasons.contains(Reason::PossibleTwins)).count();
-    let chosen = links.iter().filter(|link| link.reasons.contains(Reason::PossibleTwins)).count();
-    // What was not chosen lost to a better partner of one of its records.
-    all.saturating_sub(chosen) * SEEN_ONE_IN >= links.len().max(1)
+/// The judged pairs of two datasets that were not chosen: one of their records has a better partner.
+fn beside<'p>(pair: &'p PairEdges, links: &[Link]) -> impl Iterator<Item = (RecordAt, RecordAt)> + 'p {
+    let agencies = (pair.agency_a, pair.agency_b);
+    let within = agencies.0 == agencies.1;
+    let own = links.iter().filter(|link| !within && (link.agency_a, link.agency_b) == agencies);
+    let chosen: HashSet<(u32, u32)> = own.map(|link| (link.record_a, link.record_b)).collect();
+    let other = pair.edges.iter().filter(move |edge| !within && !chosen.contains(&(edge.a, edge.b)));
+    other.map(move |edge| {
+        let left = RecordAt { agency: agencies.0, record: edge.a };
+        (left, RecordAt { agency: agencies.1, record: edge.b })
+    })
 }

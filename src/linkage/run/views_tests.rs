@@ -367,8 +367,34 @@ fn candidates_are_the_pairs_that_agree() {
         assert_eq!(found, expected);
         assert_eq!(control.pairs_done(), control.pairs_total());
     }
-    let options = JoinOptions { pairs_max: 99, ..JoinOptions::default() };
-    let options = LinkOptions { join: options, ..LinkOptions::default() };
+    let mut options = LinkOptions::default();
+    options.join.pairs_max = 99;
     let refused = link(&datasets, &model(), &options, Exec::Serial, &Control::new());
     assert!(matches!(refused, Err(RunError::Join(JoinError::TooManyPairs { .. }))));
+}
+
+#[test]
+fn twins_are_doubted_where_a_run_has_some() {
+    let text = MODEL.replace("below = \"0.6\"", "below = \"0.1\", below_where_seen = \"0.6\"");
+    let model: DecisionModel = toml::from_str(&text).unwrap();
+    let child = |given: u64, at: u64| Child { given, family: at, date: at, place: at, nhs: 0, flags: 0 };
+    let lone = |agency: u8| (name(agency, 999), child(if agency == 0 { 7 } else { 8 }, 50));
+    let twins = |agency: u8, families: u32| -> Vec<(RecordRef, Child)> {
+        let both = |family: u32| [0u64, 1].map(|twin| child(1 + twin, 100 + u64::from(family)));
+        (0..families)
+            .flat_map(|family| both(family).into_iter().zip(2 * family..))
+            .map(|(child, record)| (name(agency, record), child))
+            .chain([lone(agency)])
+            .collect()
+    };
+    for (families, expected) in [(0, Band::Match), (5, Band::Review)] {
+        let datasets = [dataset("one", &twins(0, families)), dataset("two", &twins(1, families))];
+        let run = link(&datasets, &model, &LinkOptions::default(), Exec::Serial, &Control::new()).unwrap();
+        assert_eq!(run.links.len(), 2 * families as usize + 1);
+        let is_lone = |link: &&Link| datasets[0].refs[link.record_a as usize] == name(0, 999);
+        let found = run.links.iter().find(is_lone).unwrap();
+        assert_eq!(found.band, expected, "{families} families with twins");
+        let reviews = run.links.iter().filter(|link| link.band == Band::Review).count();
+        assert_eq!(reviews, usize::from(expected == Band::Review));
+    }
 }

@@ -1,8 +1,7 @@
 //! The evidence model: levels of similarity per attribute, weights, rules per view, guards.
 //!
-//! Method: Fellegi and Sunter 1969 (weights of agreement levels, added), over the salted views the
-//! layout describes. Everything is an integer: similarities in millionths, weights in hundredths of a
-//! bit. In TOML similarities are decimal strings, weights whole numbers.
+//! Method: Fellegi and Sunter 1969 (weights of agreement levels, added), over the salted views the layout describes.
+//! Everything is an integer: similarities in millionths, weights in hundredths of a bit; decimal strings in TOML.
 
 use super::{Band, DecisionError, Similarity};
 use crate::wire::{AttributeName, Layout, Threshold, View, ViewName, presence};
@@ -172,8 +171,7 @@ pub struct OrMissing {
     pub at: Similarity,
 }
 
-/// "`attribute` is below `below`, and every attribute of `rest` that is present reaches its bound":
-/// such a match becomes a review.
+/// "`attribute` is below `below`, and every present attribute of `rest` reaches its bound": such a match becomes a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TwinGuard {
@@ -181,8 +179,7 @@ pub struct TwinGuard {
     pub attribute: AttributeName,
     /// Similarity below which given names differ.
     pub below: Similarity,
-    /// The same in a run that has twins to confuse (one link in 500 beside another record that fits but for the given
-    /// name): at least `below`; none: `below` always.
+    /// The same in a run that has twins to confuse (a second record often fits but for the given name), if higher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below_where_seen: Option<Similarity>,
     /// What agrees in twins; empty: the guard does not ask.
@@ -297,9 +294,6 @@ impl EvidenceForm {
         }
         if let Some(guard) = &self.guards.twins {
             self.known("the twin guard", &guard.attribute)?;
-            if guard.below_where_seen.is_some_and(|at| at < guard.below) {
-                return Err(DecisionError::Range("below_where_seen is below `below`; it".to_owned()));
-            }
             guard.rest.iter().try_for_each(|rest| self.known("the twin guard", &rest.attribute))?;
         }
         match self.guards.runner_up_margin {
@@ -475,7 +469,6 @@ mod tests {
             ("slope = \"0.65\"", "slope = \"0.66\"", "within 0 and 1"),
             ("lower_to = \"review\"", "lower_to = \"match\"", "lower a band"),
             ("twins = { attribute = \"given\"", "twins = { attribute = \"name\"", "does not have"),
-            ("below = \"0.5\" }", "below = \"0.5\", below_where_seen = \"0.4\" }", "below_where_seen"),
             ("runner_up_margin = 200", "runner_up_margin = -1", "runner_up_margin"),
             ("agree = 1500", "agree = -1", "below 0"),
             ("agree_at = \"0.47\"", "agree_at = \"0.47\"\njoin_at = \"0.5\"", "join_at above"),

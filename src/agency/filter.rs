@@ -121,7 +121,6 @@ impl Drop for Words {
 
 /// Longest segment whose positions of one token are gathered in registers.
 const SMALL_BITS: u32 = 256;
-/// Words that hold them.
 const SMALL_WORDS: usize = SMALL_BITS as usize / 64;
 
 /// Sets `count` distinct positions, drawn from `next`, of a segment of `bits` bits that begins at bit `start`.

@@ -246,16 +246,16 @@ pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<
     let rows = answer.matches.iter().map(|found| {
         let call =
             |line: Option<&crate::wire::messages::Line>| line.map(ToString::to_string).unwrap_or_default();
-        let contact = found.contact.as_ref();
+        let contact = found.knows.contact.as_ref();
         let team = contact.map(|contact| &contact.team);
         let telephone = contact.and_then(|contact| contact.telephone.as_ref());
         [
-            found.name.to_string(),
-            band(found.band).to_owned(),
-            warnings(&found.reasons),
+            found.knows.name.to_string(),
+            band(found.knows.band).to_owned(),
+            warnings(&found.knows.reasons),
             format!("{} {}", call(team), call(telephone)),
             call(contact.and_then(|contact| contact.out_of_hours.as_ref())),
-            found.data_as_of.to_string(),
+            found.knows.data_as_of.to_string(),
             found.reference.to_string(),
         ]
     });
@@ -299,5 +299,5 @@ pub(crate) fn print_overlap(found: &OverlapTable, terminal: Terminal) -> Result<
     terminal.tell(table(["agencies", "children", "to review"], rows))?;
     let known = (1..).zip(&found.known_to).map(|(k, children): (u64, _)| [count(k), children.to_string()]);
     terminal.tell(table(["known to agencies", "children"], known))?;
-    terminal.tell("counts are rounded to 5; c stands for 1 to 4")
+    terminal.tell("counts are rounded to 5; c stands for a small one, which is not shown")
 }

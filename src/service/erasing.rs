@@ -102,7 +102,8 @@ fn write<P: Permission>(
     centre.ledgers.write(&said, at)
 }
 
-/// Everything held of one record of the asker's agency.
+/// What is held of one record of the asker's agency: its encodings, its links that the agency may read, what it is
+/// counted by. Its shield, reviews and feed have routes of their own.
 ///
 /// # Errors
 /// [`ApiError::UserMissing`]; the store's.

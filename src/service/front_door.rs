@@ -20,7 +20,7 @@ use crate::linkage::run::{Index, LookupOptions};
 use crate::store::{Batch, Once, ProjectRecord, RunInput, StoreError, Vault};
 use crate::wire::arrow::read_stream;
 use crate::wire::messages::{
-    CaseReference, FrontDoorAnswer, FrontDoorMatch, FrontDoorRequest, PartyMessage, ReasonCode,
+    CaseReference, FrontDoorAnswer, FrontDoorRequest, KnowingAgency, PartyMessage, ReasonCode,
 };
 use crate::wire::{AgencyId, Band, EncodingBatch, ProjectId, PurposeCode, UtcTime, Visibility};
 use serde::{Deserialize, Serialize};
@@ -200,7 +200,7 @@ fn compare(
     asked: &Asked<'_>,
     laid: &Laid,
     record: &EncodingBatch,
-) -> Result<(Seen, Vec<FrontDoorMatch>), ApiError> {
+) -> Result<(Seen, Vec<KnowingAgency>), ApiError> {
     let question = Dataset::from_batch(grant.agency().clone(), record);
     let found = laid.index.find(&question, 0).map_err(|error| ApiError::Internal(error.to_string()))?;
     let parties = parties_by_id(vault, grant.project())?;
@@ -223,7 +223,7 @@ fn compare(
         seen.best = seen.best.max(Some(found.band));
         seen.told.push(Told { agency: input.agency.clone(), record, band: found.band, level, mutual: true });
         if level > AnswerLevel::YesNo {
-            matches.push(FrontDoorMatch {
+            matches.push(KnowingAgency {
                 agency: input.agency.clone(),
                 name: party.name.clone(),
                 band: found.band,

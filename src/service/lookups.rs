@@ -16,8 +16,8 @@ use super::state::Centre;
 use crate::ledger::Actor as User;
 use crate::store::{AgencyRecord, Batch, Earlier, LinkRecord, Once, ProjectRecord, RunRecord, Vault};
 use crate::wire::messages::{
-    Answer, AnswerMatch, AskedItem, CaseReference, LOOKUPS_MAX, LookupAnswer, LookupBatchAnswer,
-    LookupBatchRequest, LookupRequest, RecordAnswer, Role, RunState,
+    Answer, AnswerMatch, AskedItem, CaseReference, KnowingAgency, LOOKUPS_MAX, LookupAnswer,
+    LookupBatchAnswer, LookupBatchRequest, LookupRequest, RecordAnswer, Role, RunState,
 };
 use crate::wire::{AgencyId, Band, ContentDigest, LawfulBasis, ProjectId, PurposeCode, RecordRef, UtcTime};
 use std::collections::BTreeMap;
@@ -70,6 +70,11 @@ pub(super) struct Told {
 }
 
 impl Seen {
+    /// Puts the surest first.
+    pub(super) fn sort(&mut self) {
+        let of = |found: &AnswerMatch| (std::cmp::Reverse(found.knows.band), found.knows.agency.clone());
+        self.matches.sort_by_key(of);
+    }
     pub(super) fn answer(&self) -> Answer {
         match self.best {
             Some(Band::Match) => Answer::Yes,
@@ -240,7 +245,7 @@ impl<'c> View<'c> {
         for link in vault.links_of(run, agency, record)? {
             self.add(asked, run, &link, &mut seen)?;
         }
-        seen.matches.sort_by(|a, b| b.band.cmp(&a.band).then_with(|| a.agency.cmp(&b.agency)));
+        seen.sort();
         Ok(seen)
     }
 
@@ -273,12 +278,14 @@ impl<'c> View<'c> {
         });
         if level > AnswerLevel::YesNo {
             seen.matches.push(AnswerMatch {
-                agency: party.id.clone(),
-                name: party.name.clone(),
-                band: link.band,
-                reasons: link.reasons.iter().collect(),
-                contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
-                data_as_of: if link.brokered { run.started } else { input.sealed },
+                knows: KnowingAgency {
+                    agency: party.id.clone(),
+                    name: party.name.clone(),
+                    band: link.band,
+                    reasons: link.reasons.iter().collect(),
+                    contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
+                    data_as_of: if link.brokered { run.started } else { input.sealed },
+                },
                 reference: link.reference,
                 brokered: link.brokered,
             });

@@ -304,7 +304,7 @@ pub(super) fn break_glass(
             }
         }
     }
-    seen.matches.sort_by(|a, b| b.band.cmp(&a.band).then_with(|| a.agency.cmp(&b.agency)));
+    seen.sort();
     let seen = [seen];
     question.close(centre, &seen)?;
     let [seen] = seen;

@@ -13,6 +13,8 @@ use crate::wire::{AgencyId, ContentDigest, ProjectId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const PAGE: usize = 1_000;
+/// Entries in a page of an export.
+const EXPORT_PAGE: usize = 200;
 const TRIES_MAX: u32 = 1_000;
 
 /// Why the ledger was not written, read or believed.
@@ -173,29 +175,28 @@ impl LedgerLog {
         Ok(())
     }
 
-    /// Signs size and root as they are on disk, keeps and returns the checkpoint.
+    /// Signs size and root as they are on disk, keeps and returns the checkpoint; one that is kept of this size stays,
+    /// with the co-signatures it has gathered.
     ///
     /// # Errors
-    /// [`LogError::Store`].
+    /// [`LogError::Store`], [`LogError::Damaged`].
     pub fn checkpoint(&self, signer: &LogSigner, now_ms: u64) -> Result<SignedCheckpoint, LogError> {
         let edge = held(&self.applied).clone();
         self.flush_through(edge.size())?;
         let signed = Checkpoint::of(self.name.clone(), &edge, now_ms).sign(signer);
-        self.keep(&signed)?;
-        Ok(signed)
-    }
-
-    /// Keeps a checkpoint, with the co-signatures it has gathered.
-    ///
-    /// # Errors
-    /// [`LogError::Store`].
-    pub fn keep(&self, signed: &SignedCheckpoint) -> Result<(), LogError> {
-        let damaged = |_| LogError::Damaged { index: signed.checkpoint.size };
+        let size = signed.checkpoint.size;
         let mut batch = Batch::new();
-        let bytes = serde_json::to_vec(signed).map_err(damaged)?;
-        batch.put(self.checkpoint_key(signed.checkpoint.size), bytes);
-        self.store.apply(&batch)?;
-        Ok(self.store.flush()?)
+        let key = self.checkpoint_key(size);
+        let bytes = serde_json::to_vec(&signed).map_err(|_| LogError::Damaged { index: size })?;
+        batch.expect(key.as_str(), None).put(key, bytes);
+        match self.store.apply(&batch) {
+            Ok(()) => {
+                self.store.flush()?;
+                Ok(signed)
+            }
+            Err(StoreError::Conflict) => self.kept(size)?.ok_or(LogError::Damaged { index: size }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Adds a witness's co-signature to the checkpoint kept of exactly `size` entries, in place of an earlier one of
@@ -295,36 +296,6 @@ impl LedgerLog {
         if edge == self.edge()? { Ok(size) } else { Err(LogError::Damaged { index: size }) }
     }
 
-    /// Hands every line of an export of the checkpoint's entries to `line`, in order.
-    ///
-    /// # Errors
-    /// [`LogError`]; the lines already handed out have no seal then and verify as cut.
-    pub fn export<E: From<LogError>>(
-        &self,
-        agency: Option<AgencyId>,
-        checkpoint: SignedCheckpoint,
-        signer: &LogSigner,
-        mut line: impl FnMut(String) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let size = checkpoint.checkpoint.size;
-        let header = ExportHeader::new(self.name.clone(), size, agency);
-        let (mut writer, first) = ExportWriter::new(header).map_err(LogError::from)?;
-        line(first)?;
-        let mut from = 0;
-        while from < size {
-            let wanted = usize::try_from(size - from).unwrap_or(PAGE).min(PAGE);
-            let page = self.entries(from, wanted)?;
-            if page.is_empty() {
-                return Err(LogError::Damaged { index: from }.into());
-            }
-            from += page.len() as u64;
-            for entry in page {
-                line(writer.entry(entry).map_err(LogError::from)?)?;
-            }
-        }
-        line(writer.finish(checkpoint, signer).map_err(LogError::from)?)
-    }
-
     fn edge(&self) -> Result<Frontier, LogError> {
         match self.store.value(self.edge_key().as_bytes())? {
             None => Ok(Frontier::default()),
@@ -342,6 +313,55 @@ impl LedgerLog {
     }
     fn checkpoint_key(&self, size: u64) -> String {
         format!("{}/sign/{size:020}", self.prefix)
+    }
+}
+
+/// An export of a checkpoint's entries, a page of lines at a time, so that a ledger of any length fits.
+pub struct ExportPages {
+    log: Arc<LedgerLog>,
+    checkpoint: SignedCheckpoint,
+    writer: Option<ExportWriter>,
+    first: Option<String>,
+    next: u64,
+}
+
+impl ExportPages {
+    /// The export for an agency, which sees its own entries, or for the centre's readers, who see all.
+    ///
+    /// # Errors
+    /// [`LogError::Export`].
+    pub fn new(
+        log: Arc<LedgerLog>,
+        agency: Option<AgencyId>,
+        checkpoint: SignedCheckpoint,
+    ) -> Result<Self, LogError> {
+        let header = ExportHeader::new(log.name().clone(), checkpoint.checkpoint.size, agency);
+        let (writer, first) = ExportWriter::new(header)?;
+        Ok(Self { log, checkpoint, writer: Some(writer), first: Some(first), next: 0 })
+    }
+
+    /// The next page: the head, then entries, then the seal; none after that, or after an error.
+    ///
+    /// # Errors
+    /// [`LogError`]; what was handed out has no seal then and verifies as cut.
+    pub fn page(&mut self, signer: &LogSigner) -> Result<Option<String>, LogError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let Some(mut writer) = self.writer.take() else { return Ok(None) };
+        let left = self.checkpoint.checkpoint.size - self.next;
+        if left == 0 {
+            return Ok(Some(writer.finish(self.checkpoint.clone(), signer)?));
+        }
+        let limit = usize::try_from(left).unwrap_or(EXPORT_PAGE).min(EXPORT_PAGE);
+        let entries = self.log.entries(self.next, limit)?;
+        if entries.is_empty() {
+            return Err(LogError::Damaged { index: self.next });
+        }
+        self.next += entries.len() as u64;
+        let lines = entries.into_iter().map(|entry| writer.entry(entry)).collect::<Result<String, _>>()?;
+        self.writer = Some(writer);
+        Ok(Some(lines))
     }
 }
 
@@ -426,6 +446,7 @@ mod tests {
         });
         assert_eq!(log.kept(3).unwrap().unwrap().cosignatures.len(), 16);
         log.add_cosignature(3, &word(5)).unwrap();
+        log.checkpoint(&signer(), 9).unwrap();
         assert_eq!(log.kept(3).unwrap().unwrap().cosignatures.len(), 16, "one of each");
         assert!(log.add_cosignature(2, &word(5)).unwrap().is_none());
     }
@@ -452,11 +473,11 @@ mod tests {
         assert_eq!(log.kept(99).unwrap().unwrap(), second);
         assert_eq!(log.kept(36).unwrap().unwrap(), first);
         let mut text = String::new();
-        let push = |line: String| -> Result<(), LogError> {
-            text += &line;
-            Ok(())
-        };
-        log.export(Some("health".parse().unwrap()), second.clone(), &signer(), push).unwrap();
+        let health = Some("health".parse().unwrap());
+        let mut pages = ExportPages::new(Arc::new(open(&store)), health, second.clone()).unwrap();
+        while let Some(page) = pages.page(&signer()).unwrap() {
+            text += &page;
+        }
         let trusted = Trusted { log: &name, key, older: &[first], witnesses: &[] };
         let verified = verify(text.as_bytes(), trusted).unwrap();
         assert_eq!((verified.shown, verified.hidden), (18, 19));

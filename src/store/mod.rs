@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use facts::{CountedLink, Fact};
 pub use forbidden::{ApartRecord, DecidedPairs};
 pub use keys::{Secret, Token};
-pub use ledger_log::{LedgerLog, LogError};
+pub use ledger_log::{ExportPages, LedgerLog, LogError};
 pub use links::LinkCursor;
 pub use memory::{Fault, MemoryStore};
 pub use records::{

@@ -1,7 +1,8 @@
 //! The fingerprint of a certificate: how an agency's record names the certificates its keys hold with.
 //!
-//! May see: nothing. SHA-256 of the DER form, which is what `openssl x509 -fingerprint -sha256` prints.
+//! May see: ids' digits. SHA-256 of the DER form, which is what `openssl x509 -fingerprint -sha256` prints.
 
+use super::ids::decode_hex;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -38,14 +39,8 @@ impl FromStr for CertificateFingerprint {
             return Err(FingerprintError);
         }
         let digits: String = text.split(':').collect();
-        if digits.len() != 64 {
-            return Err(FingerprintError);
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(0..) {
-            let two = digits.get(pair * 2..pair * 2 + 2).ok_or(FingerprintError)?;
-            *byte = u8::from_str_radix(two, 16).map_err(|_| FingerprintError)?;
-        }
+        decode_hex(&digits.to_ascii_lowercase(), &mut bytes).ok_or(FingerprintError)?;
         Ok(Self(bytes))
     }
 }

@@ -190,7 +190,8 @@ impl ContentDigest {
     }
 }
 
-fn decode_hex(text: &str, out: &mut [u8]) -> Option<()> {
+/// Reads lowercase hexadecimal digits into `out`, which they fill exactly.
+pub(super) fn decode_hex(text: &str, out: &mut [u8]) -> Option<()> {
     let digits = text.as_bytes();
     if digits.len() != 2 * out.len() {
         return None;

@@ -199,7 +199,7 @@ fn overlap_tables(found: &OverlapTable) -> String {
         .map(|(count, children)| vec![format!("{count} of the agencies"), children.to_string()])
         .collect();
     format!(
-        "<h2>Overlap</h2><p>Run {}, ended {}. Counts of 1 to 4 are shown as c, the rest are rounded to 5.</p>{}{}",
+        "<h2>Overlap</h2><p>Run {}, ended {}. Small counts are shown as c, the rest are rounded to 5.</p>{}{}",
         text(&found.run),
         time(found.ended),
         table("Children in common", &["Agency", "With", "Matched", "To review"], 2, &rows),

@@ -2,28 +2,23 @@
 
 use super::Answered;
 use crate::ledger::{
-    Cosignature, EntryProof, ExportHeader, ExportWriter, LogSigner, ProofError, PublishedCheckpoint,
-    SignedCheckpoint, prove_consistency, prove_inclusion,
+    Cosignature, EntryProof, ProofError, PublishedCheckpoint, prove_consistency, prove_inclusion,
 };
-use crate::service::auth::{
-    Actor, ExportLedger, ReadAsked, ReadLedger, Witness, authenticate, for_party, project,
-};
+use crate::service::auth::{ExportLedger, ReadAsked, ReadLedger, Witness, authenticate, for_party, project};
 use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
 use crate::service::lookups::feed_prefix;
 use crate::service::state::State;
-use crate::store::{LedgerLog, LogError};
+use crate::store::{ExportPages, LogError, StoreError};
 use crate::wire::messages::{AskedItem, AskedPage};
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::rt::task::{JoinHandle, spawn_blocking};
 use actix_web::web::{Bytes, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-
-/// Entries written into an export at a time.
-const EXPORT_PAGE: usize = 200;
 
 pub(in crate::service) async fn checkpoint(
     state: State,
@@ -130,7 +125,8 @@ pub(in crate::service) async fn export(state: State, request: HttpRequest, path:
         let id = &grant.project().id;
         state.vault.record(grant.actor().event("ledger_exported").project(id))?;
         let checkpoint = state.ledgers.checkpoint(id, &state.secrets, state.vault.now())?;
-        Export::new(state.clone(), state.ledgers.log(id)?, checkpoint, grant.actor())
+        let pages = ExportPages::new(state.ledgers.log(id)?, grant.actor().agency().cloned(), checkpoint)?;
+        Ok(Export { state: state.clone(), step: Step::Next(pages) })
     });
     let body = body.await?;
     Ok(HttpResponse::Ok()
@@ -139,49 +135,16 @@ pub(in crate::service) async fn export(state: State, request: HttpRequest, path:
         .body(body))
 }
 
-/// An export on its way: a page of entries at a time, so that a ledger of any length fits.
+/// An export on its way: each page is read off the event loop, when the one before was taken.
 struct Export {
     state: State,
-    log: Arc<LedgerLog>,
-    checkpoint: SignedCheckpoint,
-    writer: Option<ExportWriter>,
-    first: Option<String>,
-    next: u64,
+    step: Step,
 }
 
-impl Export {
-    fn new(
-        state: State,
-        log: Arc<LedgerLog>,
-        checkpoint: SignedCheckpoint,
-        reader: &Actor,
-    ) -> Result<Self, ApiError> {
-        let size = checkpoint.checkpoint.size;
-        let header = ExportHeader::new(log.name().clone(), size, reader.agency().cloned());
-        let (writer, first) = ExportWriter::new(header).map_err(LogError::from)?;
-        Ok(Self { state, log, checkpoint, writer: Some(writer), first: Some(first), next: 0 })
-    }
-
-    fn page(&mut self) -> Result<Option<Bytes>, LogError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first.into()));
-        }
-        let Some(mut writer) = self.writer.take() else { return Ok(None) };
-        let left = self.checkpoint.checkpoint.size - self.next;
-        if left == 0 {
-            let signer: &LogSigner = &self.state.secrets.signer;
-            return Ok(Some(writer.finish(self.checkpoint.clone(), signer)?.into()));
-        }
-        let limit = usize::try_from(left).unwrap_or(EXPORT_PAGE).min(EXPORT_PAGE);
-        let entries = self.log.entries(self.next, limit)?;
-        if entries.is_empty() {
-            return Err(LogError::Damaged { index: self.next });
-        }
-        self.next += entries.len() as u64;
-        let lines: Result<String, _> = entries.into_iter().map(|entry| writer.entry(entry)).collect();
-        self.writer = Some(writer);
-        Ok(Some(lines?.into()))
-    }
+enum Step {
+    Next(ExportPages),
+    Reading(JoinHandle<(ExportPages, Result<Option<String>, LogError>)>),
+    Over,
 }
 
 impl MessageBody for Export {
@@ -189,12 +152,33 @@ impl MessageBody for Export {
     fn size(&self) -> BodySize {
         BodySize::Stream
     }
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, LogError>>> {
-        let page = self.get_mut().page();
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, LogError>>> {
+        let this = self.get_mut();
+        this.step = match std::mem::replace(&mut this.step, Step::Over) {
+            Step::Next(mut pages) => {
+                let state = this.state.clone();
+                Step::Reading(spawn_blocking(move || {
+                    let page = pages.page(&state.secrets.signer);
+                    (pages, page)
+                }))
+            }
+            other => other,
+        };
+        let Step::Reading(reading) = &mut this.step else { return Poll::Ready(None) };
+        let Poll::Ready(read) = Pin::new(reading).poll(context) else { return Poll::Pending };
+        this.step = Step::Over;
+        let page = read.map_or_else(
+            |_| Err(StoreError::Engine("the reading of a page panicked".to_owned()).into()),
+            |(pages, page)| {
+                this.step = Step::Next(pages);
+                page
+            },
+        );
         if let Err(error) = &page {
+            this.step = Step::Over;
             tracing::error!(%error, "a ledger export broke off");
         }
-        Poll::Ready(page.transpose())
+        Poll::Ready(page.transpose().map(|page| page.map(Bytes::from)))
     }
 }
 

@@ -25,6 +25,13 @@ fn small_is_hidden_the_rest_rounded_and_zero_is_zero() {
 }
 
 #[test]
+fn a_table_that_does_not_add_up_shows_no_totals_and_hides_nothing_for_their_sake() {
+    let terms = ReleaseTerms { totals: false, ..TERMS };
+    let release = release(None, &table(3, 1, &[3, 20, 41]), terms, day(0)).unwrap();
+    assert_eq!(shown(&release), ["c", "c", "20", "c", "40", "c", "c", "c"]);
+}
+
+#[test]
 fn a_small_count_beside_exact_zeros_hides_its_totals_or_a_neighbour() {
     // Two cells of four: "10" for the total would say four and four.
     let release = first(1, 2, &[4, 4]);

@@ -113,7 +113,7 @@ pub enum Answer {
 
 /// One other agency that knows the child, or may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerMatch {
+pub struct KnowingAgency {
     /// The agency.
     pub agency: AgencyId,
     /// Its name for people.
@@ -127,6 +127,14 @@ pub struct AnswerMatch {
     pub contact: Option<ContactPoint>,
     /// When that agency's data was sealed.
     pub data_as_of: UtcTime,
+}
+
+/// An agency behind a link of one of the asker's records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerMatch {
+    /// Which agency, and how sure.
+    #[serde(flatten)]
+    pub knows: KnowingAgency,
     /// What to quote on the phone.
     pub reference: LinkReference,
     /// Whether the agency named is the broker, who answers for an agency that is not named.
@@ -222,27 +230,16 @@ pub struct PartyList {
     pub parties: Vec<PartyMessage>,
 }
 
-/// A count as it may be published: 1 to 4 become `"c"`, the rest a multiple of five.
+/// A count as it may be published: a small one is `"c"`, the rest are multiples of five.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "serde_json::Value", into = "serde_json::Value")]
 pub enum PublishedCount {
-    /// 1 to 4: not shown.
+    /// Small, by the agreement below 5 to 100, or beside one that is: not shown.
     Small,
-    /// 0 or at least 5, rounded to the nearest five.
+    /// Rounded to the nearest five.
     Rounded(u64),
 }
 
-impl PublishedCount {
-    /// Suppresses and rounds.
-    #[must_use]
-    pub const fn of(exact: u64) -> Self {
-        match exact {
-            0 => Self::Rounded(0),
-            1..=4 => Self::Small,
-            _ => Self::Rounded(exact.saturating_add(2) / 5 * 5),
-        }
-    }
-}
 impl fmt::Display for PublishedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -303,12 +300,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_counts_are_suppressed_and_the_rest_rounded() {
-        let shown: Vec<String> = [0, 1, 4, 5, 7, 8, 12, 13].map(|n| PublishedCount::of(n).to_string()).into();
-        assert_eq!(shown, ["0", "c", "c", "5", "5", "10", "10", "15"]);
-        let json = serde_json::to_string(&[PublishedCount::of(3), PublishedCount::of(13)]).unwrap();
-        assert_eq!(json, r#"["c",15]"#);
-        assert_eq!(serde_json::from_str::<Vec<PublishedCount>>(&json).unwrap()[1], PublishedCount::of(15));
+    fn counts_are_written_as_they_may_be_published_and_read_back() {
+        let counts = [PublishedCount::Rounded(0), PublishedCount::Small, PublishedCount::Rounded(15)];
+        assert_eq!(counts.map(|count| count.to_string()), ["0", "c", "15"]);
+        let json = serde_json::to_string(&counts).unwrap();
+        assert_eq!(json, r#"[0,"c",15]"#);
+        assert_eq!(serde_json::from_str::<Vec<PublishedCount>>(&json).unwrap(), counts);
         assert!(serde_json::from_str::<PublishedCount>("3").is_err());
     }
 }

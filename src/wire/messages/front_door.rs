@@ -1,9 +1,8 @@
 //! The front door's messages: a question about somebody who is not on the asker's system.
 
-use super::{Answer, CaseReference, ContactPoint, Line, PartyMessage};
-use crate::wire::{
-    AgencyId, Band, Epoch, KeyCheckValue, LawfulBasis, PurposeCode, Reason, SchemaFingerprint, UtcTime,
-};
+use super::{Answer, CaseReference, KnowingAgency, PartyMessage};
+use crate::wire::ids::decode_hex;
+use crate::wire::{Epoch, KeyCheckValue, LawfulBasis, PurposeCode, SchemaFingerprint, UtcTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -41,17 +40,12 @@ impl EncodingHex {
 impl FromStr for EncodingHex {
     type Err = EncodingHexError;
     fn from_str(text: &str) -> Result<Self, EncodingHexError> {
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if !rest.is_empty() || pairs.len() > STREAM_BYTES_MAX {
+        if text.len() > 2 * STREAM_BYTES_MAX {
             return Err(EncodingHexError);
         }
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(EncodingHexError),
-        };
-        let bytes = pairs.iter().map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?));
-        bytes.collect::<Result<_, _>>().map(Self)
+        let mut bytes = vec![0; text.len() / 2];
+        decode_hex(text, &mut bytes).ok_or(EncodingHexError)?;
+        Ok(Self(bytes))
     }
 }
 impl TryFrom<String> for EncodingHex {
@@ -99,31 +93,13 @@ pub struct FrontDoorRequest {
     pub reason: ReasonCode,
 }
 
-/// One agency that knows the person, or may.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrontDoorMatch {
-    /// The agency.
-    pub agency: AgencyId,
-    /// Its name for people.
-    pub name: Line,
-    /// How sure.
-    pub band: Band,
-    /// Why no surer.
-    pub reasons: Vec<Reason>,
-    /// Whom to call; absent where the agreement gives the agency's name only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact: Option<ContactPoint>,
-    /// When that agency's data was sealed.
-    pub data_as_of: UtcTime,
-}
-
 /// The answer to a [`FrontDoorRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrontDoorAnswer {
     /// In one word.
     pub answer: Answer,
     /// The agencies behind it, surest first.
-    pub matches: Vec<FrontDoorMatch>,
+    pub matches: Vec<KnowingAgency>,
     /// How fresh every other party's data is.
     pub parties: Vec<PartyMessage>,
     /// Entry of the project's ledger, to be quoted on the phone.

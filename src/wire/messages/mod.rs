@@ -20,9 +20,9 @@ pub use admin::{
     ProjectMessage, Role, SchemaCard, WhoAmI,
 };
 pub use answers::{
-    Answer, AnswerMatch, AskedItem, AskedPage, LOOKUPS_MAX, LinkMessage, LinkPage, LookupAnswer,
-    LookupBatchAnswer, LookupBatchRequest, LookupRequest, OverlapCell, OverlapTable, PartyList, PartyMessage,
-    PublishedCount, RecordAnswer,
+    Answer, AnswerMatch, AskedItem, AskedPage, KnowingAgency, LOOKUPS_MAX, LinkMessage, LinkPage,
+    LookupAnswer, LookupBatchAnswer, LookupBatchRequest, LookupRequest, OverlapCell, OverlapTable, PartyList,
+    PartyMessage, PublishedCount, RecordAnswer,
 };
 pub use datasets::{
     ChunkSpec, DatasetCreate, DatasetList, DatasetMessage, DatasetState, RunList, RunMessage, RunState,
@@ -43,9 +43,7 @@ pub use shields::{
 };
 pub use why::Why;
 
-pub use front_door::{
-    EncodingHex, EncodingHexError, FrontDoorAnswer, FrontDoorMatch, FrontDoorRequest, ReasonCode,
-};
+pub use front_door::{EncodingHex, EncodingHexError, FrontDoorAnswer, FrontDoorRequest, ReasonCode};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

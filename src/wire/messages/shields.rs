@@ -92,7 +92,7 @@ pub struct UnshieldMessage {
     pub until: UtcTime,
     /// When the proposal lapses.
     pub lapses: UtcTime,
-    /// `proposed`, `used` (carried out), `refused` or `lapsed`.
+    /// `proposed`, `approved`, `used` (carried out), `refused`, `withdrawn` or `lapsed`.
     pub state: String,
 }
 

@@ -240,6 +240,17 @@ pub enum PublishedCount {
     Rounded(u64),
 }
 
+impl PublishedCount {
+    /// One count by itself, below 5 not shown. Tables take their counts together, by the agreement's figure.
+    #[must_use]
+    pub const fn of(exact: u64) -> Self {
+        match exact {
+            0 => Self::Rounded(0),
+            1..=4 => Self::Small,
+            _ => Self::Rounded(exact.saturating_add(2) / 5 * 5),
+        }
+    }
+}
 impl fmt::Display for PublishedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -301,8 +312,9 @@ mod tests {
 
     #[test]
     fn counts_are_written_as_they_may_be_published_and_read_back() {
+        let shown: Vec<String> = [0, 1, 4, 5, 7, 8, 12, 13].map(|n| PublishedCount::of(n).to_string()).into();
+        assert_eq!(shown, ["0", "c", "c", "5", "5", "10", "10", "15"]);
         let counts = [PublishedCount::Rounded(0), PublishedCount::Small, PublishedCount::Rounded(15)];
-        assert_eq!(counts.map(|count| count.to_string()), ["0", "c", "15"]);
         let json = serde_json::to_string(&counts).unwrap();
         assert_eq!(json, r#"[0,"c",15]"#);
         assert_eq!(serde_json::from_str::<Vec<PublishedCount>>(&json).unwrap(), counts);

@@ -189,7 +189,6 @@ impl Vault {
     }
 
     /// The writes of [`Self::change_shields`] for some records, each expecting what it was made from.
-    #[expect(clippy::type_complexity, reason = "a batch and what it writes")]
     fn changed_shields<E: From<StoreError>>(
         &self,
         (project, agency): (&ProjectId, &AgencyId),

@@ -126,7 +126,7 @@ pub(in crate::service) async fn export(state: State, request: HttpRequest, path:
         state.vault.record(grant.actor().event("ledger_exported").project(id))?;
         let checkpoint = state.ledgers.checkpoint(id, &state.secrets, state.vault.now())?;
         let pages = ExportPages::new(state.ledgers.log(id)?, grant.actor().agency().cloned(), checkpoint)?;
-        Ok(Export { state: state.clone(), step: Step::Next(pages) })
+        Ok(Export { state: state.clone(), step: Step::Next(Box::new(pages)) })
     });
     let body = body.await?;
     Ok(HttpResponse::Ok()
@@ -141,9 +141,12 @@ struct Export {
     step: Step,
 }
 
+/// The export after a page, and the page.
+type Read = (Box<ExportPages>, Result<Option<String>, LogError>);
+
 enum Step {
-    Next(ExportPages),
-    Reading(JoinHandle<(ExportPages, Result<Option<String>, LogError>)>),
+    Next(Box<ExportPages>),
+    Reading(JoinHandle<Read>),
     Over,
 }
 

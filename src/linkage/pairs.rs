@@ -154,7 +154,7 @@ fn by_first_rows<E>(
 ) -> Result<(Vec<Hit>, Vec<Range<usize>>), E> {
     let count = batches.iter().map(Vec::len).sum();
     if count <= BLOCK_HITS && batches.len() == 1 {
-        return Ok((batches.swap_remove(0), vec![0..count]));
+        return Ok((batches.swap_remove(0), std::iter::once(0..count).collect()));
     }
     // Hits of each first row; then the block it belongs to.
     let mut rows: Vec<u32> = Vec::new();

@@ -237,8 +237,14 @@ impl Run<'_> {
         let target = Target::new(&exact, schema, options)?;
         let prepared = Prepared::new(&target, options)?;
         let copies = "one file, exact copies of the register";
-        self.known_pairs(&prepared, copies);
-        percolation::components(&prepared, copies).into_iter().for_each(|finding| self.add(finding));
+        let found = matched_filter::run(&prepared, 100, copies);
+        let judged = self.bars.judge("matched-filter-100", found);
+        self.findings.push(judged);
+        // Shown without a bar: the bars are for files as agencies write them.
+        if prepared.target.nodes.len() >= 3_000 {
+            self.findings.push(matched_filter::run(&prepared, 1_000, copies));
+        }
+        self.findings.extend(percolation::components(&prepared, copies));
         graph_matching::run(&prepared, copies).into_iter().for_each(|finding| self.add(finding));
         self.add(structure::run(&prepared, copies));
         Ok(())

@@ -32,6 +32,7 @@ pub(super) fn say(schema: &Schema, findings: &[Finding], quick: bool) -> Vec<Str
             interval(finding)
         ));
     }
+    out.extend(worst_case(findings));
     let probe = findings.iter().find(|finding| finding.attack == "probe-name");
     if let Some(finding) = probe {
         out.push(format!(
@@ -76,6 +77,18 @@ pub(super) fn say(schema: &Schema, findings: &[Finding], quick: bool) -> Vec<Str
         format!("Bars that fail: {}.", failed.join("; "))
     });
     out
+}
+
+/// The best attack on a file of exact copies, where no bar is declared for it.
+fn worst_case(findings: &[Finding]) -> Option<String> {
+    let shown = findings.iter().filter(|finding| finding.bar.is_none() && finding.setting.contains("exact"));
+    let finding = shown.max_by(|a, b| a.value.total_cmp(&b.value))?;
+    Some(format!(
+        "Where an agency's file copied its register without a mistake, {} would find {} ({}); no bar is declared for that.",
+        finding.attack,
+        in_words(finding.value),
+        interval(finding)
+    ))
 }
 
 fn missed(finding: &Finding) -> String {

@@ -8,7 +8,8 @@
 //! serve as known pairs of the matched filter.
 //!
 //! The attacker knows: every agency's file, the schema, a clean register; no key, no pair. Cost: n^2 Dice and about 30 n^2
-//! products of up to 96 numbers. With half a register the first pairs are too few right (3 %) and it ends at chance.
+//! products of up to 96 numbers. With half a register it still gets there; with a fifth too few of the
+//! first pairs are right and it ends at chance.
 //! Where the schema has tags nothing compares with everything and there is nothing to embed: [`super::structure`] and
 //! [`super::percolation`] attack that graph.
 

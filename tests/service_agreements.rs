@@ -115,10 +115,32 @@ fn a_wider_agreement_needs_two_people_with_two_keys() {
         "used"
     );
     assert_eq!(centre.get(operator, "/v1/projects/p").json()["epoch"], 2);
+    // Nor does one person name another broker, or have records erased by an earlier end.
+    let broker = json!({"agency": "school"});
+    assert_eq!(centre.send(operator, "PUT", "/v1/projects/p/broker", &broker).code(), "rule");
+    let id = centre.decided("p", operator, &keys[0], &json!({"kind": "broker", "agency": "school"}));
+    assert_eq!(centre.carry_out("p", operator, &id).json()["state"], "used");
+    for (field, value) in [("retention_months", json!(1)), ("ends", json!("2027-12-31"))] {
+        let mut sooner = narrower.clone();
+        sooner["revision"] = json!(3);
+        sooner[field] = value;
+        assert_eq!(
+            centre.send(operator, "PUT", "/v1/projects/p/agreement", &sooner).code(),
+            "rule",
+            "{field}"
+        );
+    }
+    let page = centre.get(operator, &format!("{APPROVALS}?limit=2")).json();
+    assert_eq!(page["approvals"].as_array().unwrap().len(), 2);
+    let next = page["next"].as_str().unwrap();
+    let rest = centre.get(operator, &format!("{APPROVALS}?cursor={next}")).json();
+    assert_eq!((rest["approvals"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
     for (bad, code) in [
         (json!({"reason": "nothing"}), "rule"),
         (json!({"matter": {"kind": "epoch_change", "to": 2}, "reason": "not later"}), "rule"),
-        (json!({"matter": {"kind": "new_agency", "agency": "nobody"}, "reason": "unknown"}), "rule"),
+        (json!({"matter": {"kind": "broker", "agency": "nobody"}, "reason": "unknown"}), "rule"),
+        (json!({"matter": {"kind": "withdrawal", "agency": "nobody"}, "reason": "unknown"}), "rule"),
+        (json!({"matter": {"kind": "release", "run": "run-0"}, "reason": "nothing was linked"}), "not-found"),
         (json!({"document": agreement(), "reason": "an old revision"}), "rule"),
         (json!({"matter": {"kind": "epoch_change", "to": 3}, "reason": "late", "hours": 0}), "approval-time"),
     ] {
@@ -172,6 +194,23 @@ fn a_pair_is_linked_and_answered_only_as_far_as_agreed() {
     let feed = centre.get(&keys[2], "/v1/projects/p/asked").json();
     assert_eq!(feed["asked"].as_array().unwrap().len(), 1);
     assert_eq!(feed["asked"][0]["agency"], Value::Null, "yes or no alone, both ways");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn figures_leave_the_centre_when_two_people_released_their_run() {
+    let Place { centre, keys } = place();
+    let overlap = |key: &str| centre.get(key, "/v1/projects/p/overlap");
+    let run = overlap(&centre.operator).json()["run"].clone();
+    assert_eq!(overlap(&keys[0]).code(), "rule", "within an agreement not by itself");
+    assert_eq!(centre.get(&keys[1], "/v1/projects/p/tables/known-to").code(), "rule");
+    let matter = json!({"kind": "release", "run": run});
+    let id = centre.decided("p", &centre.operator, &keys[1], &matter);
+    assert_eq!(overlap(&keys[0]).code(), "rule");
+    assert_eq!(centre.carry_out("p", &centre.operator, &id).json()["state"], "used");
+    assert_eq!((overlap(&keys[0]).status, &overlap(&keys[0]).json()["run"]), (200, &run));
+    let other = json!({"matter": {"kind": "release", "run": "run-0"}, "reason": "another"});
+    assert_eq!(centre.send(&keys[0], "POST", APPROVALS, &other).code(), "rule");
     centre.running.stop().unwrap();
 }
 

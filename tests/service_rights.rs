@@ -20,6 +20,8 @@ use service_support::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+const APPROVALS: &str = "/v1/projects/p/approvals";
+
 fn signer() -> LogSigner {
     log_signer(&config()).unwrap()
 }
@@ -127,9 +129,31 @@ fn an_agency_that_withdraws_takes_everything_with_it() {
     centre.run(&keys[0], "p");
     let before = links(&centre, &keys[1]);
     assert_eq!(before.len(), 120);
-    let other = json!({"agency": "school"});
+    let other = json!({"agency": "school", "approval": "ap-0"});
     assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/withdrawal", &other).code(), "rule");
-    let told = centre.send(&keys[0], "POST", "/v1/projects/p/withdrawal", &json!({"agency": "council"}));
+    // One person cannot, nor two of another agency, nor by a decision about something else.
+    let matter = json!({"kind": "withdrawal", "agency": "council"});
+    let proposal = json!({"matter": matter, "reason": "agreed"});
+    for other in [&keys[1], &centre.operator] {
+        assert_eq!(centre.send(other, "POST", APPROVALS, &proposal).code(), "forbidden");
+    }
+    let second = centre.key("p", "council", &["approver"]);
+    let leave = |approval: &str| {
+        let body = json!({"agency": "council", "approval": approval});
+        centre.send(&keys[0], "POST", "/v1/projects/p/withdrawal", &body)
+    };
+    let proposed = centre.send(&keys[0], "POST", APPROVALS, &proposal).json();
+    let alone = proposed["id"].as_str().unwrap();
+    assert_eq!((&*leave(alone).code(), &*leave("ap-0").code()), ("approval-state", "not-found"));
+    let says = |key: &str| {
+        centre.send(key, "POST", &format!("{APPROVALS}/{alone}/approve"), &json!({"reason": "x"}))
+    };
+    assert_eq!((says(&keys[0]).code(), says(&keys[1]).code()), ("second-person".into(), "forbidden".into()));
+    let closure = centre.decided("p", &keys[0], &keys[1], &json!({"kind": "closure"}));
+    assert_eq!(leave(&closure).code(), "rule");
+    let approval = centre.decided("p", &keys[0], &second, &matter);
+    assert_eq!(centre.carry_out("p", &keys[0], &approval).code(), "rule", "the request that gives a receipt");
+    let told = leave(&approval);
     assert_eq!(told.status, 200, "{}", told.text());
     let receipt: RemovalReceipt = serde_json::from_value(told.json()).unwrap();
     assert!(receipt.holds(&signer().public()));
@@ -138,6 +162,7 @@ fn an_agency_that_withdraws_takes_everything_with_it() {
     changed.removal.links = 0;
     assert!(!changed.holds(&signer().public()));
     assert_eq!(centre.get(&keys[0], "/v1/whoami").status, 401);
+    assert_eq!(centre.get(&second, "/v1/whoami").status, 401);
     for child in 0..60 {
         assert!(!stands(&store, &record("council", child)), "child {child}");
     }
@@ -210,9 +235,16 @@ fn the_bytes_of_an_ended_project_can_not_be_read_again() {
     assert!(!stolen.is_empty());
     let clear = filter(7, 0);
     assert!(stolen.iter().all(|(_, value)| !value.windows(32).any(|bytes| bytes == clear)), "in clear");
-    let wrong = json!({"project": "q"});
-    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects/p/closure", &wrong).code(), "rule");
-    let told = centre.send(&centre.operator, "POST", "/v1/projects/p/closure", &json!({"project": "p"}));
+    let close = |project: &str, approval: &str| {
+        let body = json!({"project": project, "approval": approval});
+        centre.send(&centre.operator, "POST", "/v1/projects/p/closure", &body)
+    };
+    let proposal = json!({"matter": {"kind": "closure"}, "reason": "agreed"});
+    let proposed = centre.send(&centre.operator, "POST", APPROVALS, &proposal).json();
+    assert_eq!(close("p", proposed["id"].as_str().unwrap()).code(), "approval-state", "one person alone");
+    let approval = centre.decided("p", &centre.operator, &keys[1], &json!({"kind": "closure"}));
+    assert_eq!(close("q", &approval).code(), "rule");
+    let told = close("p", &approval);
     assert_eq!(told.status, 200, "{}", told.text());
     let receipt: RemovalReceipt = serde_json::from_value(told.json()).unwrap();
     assert!(receipt.holds(&signer().public()) && receipt.removal.key_destroyed);

@@ -64,7 +64,7 @@ fn fill(path: &str, project: &str) -> String {
         .replace("{approval}", "ap-0")
         .replace("{reference}", "LK-0000-0000-0001-01")
         .replace("{record}", "00000000000000000000000000000000")
-        .replace("{unshield}", "unshield-0")
+        .replace("{referral}", "00")
         .replace("{apart}", "apart-0")
 }
 
@@ -151,8 +151,7 @@ fn what_is_malformed_is_refused_on_every_route_with_a_body() {
         ("POST", "/v1/projects/p/break-glass", &key),
         ("PUT", "/v1/projects/p/broker", &operator),
         ("PUT", "/v1/projects/p/shields/00000000000000000000000000000000", &key),
-        ("POST", "/v1/projects/p/unshields", &key),
-        ("POST", "/v1/projects/p/unshields/unshield-0/decision", &key),
+        ("POST", "/v1/projects/p/referrals/00", &key),
         ("POST", "/v1/projects/p/reviews/LK-0000-0000-0001-01/decisions", &key),
         ("POST", "/v1/projects/p/apart", &key),
         ("POST", "/v1/projects/p/lookup-batches", &key),

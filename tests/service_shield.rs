@@ -5,6 +5,7 @@
 
 mod service_support;
 
+use blindlink::store::{Batch, MemoryStore, Pair, Store, StoreError};
 use blindlink::wire::{
     EncodingBatch, Layout, Payload, PayloadColumn, Profile, SlotColumn, UtcTime, Visibility,
 };
@@ -196,6 +197,37 @@ fn an_upload_cannot_lift_a_shield_and_a_near_duplicate_inherits_it() {
     centre.running.stop().unwrap();
 }
 
+#[test]
+fn what_an_agency_declared_outlives_a_shield_that_its_record_inherited() {
+    let (centre, now) = with_clock();
+    let keys = centre.project("p", &["council", "refuge", "mash"]);
+    let broker = json!({"agency": "mash"});
+    assert_eq!(centre.send(&centre.operator, "PUT", "/v1/projects/p/broker", &broker).status, 200);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..5, 0));
+    // Two records of one child at the refuge: one brokered, one shielded.
+    centre.upload(&keys[1], "p", "refuge", &records("refuge", &[(2, 2, 0), (70, 2, 4)]));
+    assert_eq!(shield(&centre, &keys[1], "refuge", 2, "brokered").status, 200);
+    assert_eq!(shield(&centre, &keys[1], "refuge", 70, "hidden").status, 200);
+    centre.run(&keys[0], "p");
+    assert_eq!(links(&centre, &keys[0], ""), Vec::<Value>::new(), "the brokered record inherited the shield");
+    let second = centre.key("p", "refuge", &["approver"]);
+    let until = "2026-03-20T09:00:00Z";
+    let matter =
+        json!({"kind": "unshield", "agency": "refuge", "record": record("refuge", 70), "until": until});
+    let id = centre.decided("p", &keys[1], &second, &matter);
+    assert_eq!(centre.carry_out("p", &keys[1], &id).json()["state"], "used");
+    centre.run(&keys[0], "p");
+    let shields = centre.get(&keys[1], "/v1/projects/p/shields").json();
+    let of_2 = shields["shields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["record"] == record("refuge", 2).to_string());
+    assert_eq!(of_2.unwrap()["visibility"], "brokered", "{shields}");
+    now.fetch_add(1_000, Ordering::SeqCst);
+    centre.running.stop().unwrap();
+}
+
 /// A centre whose clock the test moves.
 fn with_clock() -> (Centre, Arc<AtomicI64>) {
     let at: UtcTime = "2026-03-01T09:00:00Z".parse().unwrap();
@@ -219,26 +251,49 @@ fn two_people_open_a_shielded_record_for_a_time_and_it_shuts_by_itself() {
     let second = centre.key("p", "refuge", &["approver"]);
     let outsider = centre.key("p", "council", &["approver"]);
     let until = "2026-03-20T09:00:00Z";
-    let propose = json!({"record": record("refuge", 2), "until": until, "why": "consent_given", "hours": 48});
-    let proposed = centre.send(&keys[1], "POST", "/v1/projects/p/unshields", &propose);
-    assert_eq!((proposed.status, &proposed.json()["state"]), (201, &json!("proposed")));
-    let id = proposed.json()["id"].as_str().unwrap().to_owned();
-    let path = format!("/v1/projects/p/unshields/{id}/decision");
-    let yes = json!({"approve": true, "why": "consent_given"});
-    assert_eq!(centre.send(&keys[1], "POST", &path, &yes).code(), "second-person");
-    assert_eq!(centre.send(&outsider, "POST", &path, &yes).code(), "not-found");
-    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "no_match_found");
-    let of_second = |body: &Value| {
-        let headers = [
-            ("authorization", &*bearer(&second)),
-            ("content-type", "application/json"),
-            ("acting-user", "b.second"),
-        ];
-        request(centre.addr(), "POST", &path, &headers, body.to_string().as_bytes())
+    let propose = |key: &str, agency: &str, child: u64| {
+        let matter =
+            json!({"kind": "unshield", "agency": agency, "record": record("refuge", child), "until": until});
+        let body = json!({"matter": matter, "reason": "consent given", "hours": 48});
+        centre.send(key, "POST", "/v1/projects/p/approvals", &body)
     };
-    assert_eq!(centre.send(&second, "POST", &path, &yes).code(), "second-person", "two keys, one person");
-    assert_eq!(of_second(&yes).json()["state"], "used");
-    assert_eq!(of_second(&yes).code(), "approval-state");
+    assert_eq!(propose(&keys[1], "refuge", 3).code(), "not-found", "it is not shielded");
+    for (key, child) in [(&outsider, 2), (&outsider, 3), (&centre.operator, 2)] {
+        assert_eq!(propose(key, "refuge", child).code(), "forbidden", "shielded or not");
+    }
+    let proposed = propose(&keys[1], "refuge", 2);
+    assert_eq!(
+        (proposed.status, &proposed.json()["state"]),
+        (201, &json!("proposed")),
+        "{}",
+        proposed.text()
+    );
+    let id = proposed.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/projects/p/approvals/{id}");
+    let step = |user: &str, key: &str, what: &str| {
+        centre.send_as(user, key, &format!("{path}/{what}"), &json!({"reason": "consent given"}))
+    };
+    assert_eq!(step("a.tester", &keys[1], "approve").code(), "second-person");
+    // Nobody else learns that there is a shield to lift, neither the operator.
+    for other in [&outsider, &centre.operator] {
+        assert_eq!(step("a.tester", other, "approve").code(), "not-found");
+        assert_eq!(centre.get(other, &path).code(), "not-found");
+        assert_eq!(centre.get(other, "/v1/projects/p/approvals").json()["approvals"], json!([]));
+    }
+    assert_eq!(
+        centre.get(&second, "/v1/projects/p/approvals").json()["approvals"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "no_match_found");
+    assert_eq!(step("a.tester", &second, "approve").code(), "second-person", "two keys, one person");
+    assert_eq!(step("b.second", &second, "approve").json()["state"], "approved");
+    assert_eq!(
+        ask(&centre, &keys[0], "council", 2).json()["answer"],
+        "no_match_found",
+        "not carried out yet"
+    );
+    assert_eq!(step("b.second", &second, "carry-out").json()["state"], "used");
+    assert_eq!(step("b.second", &second, "carry-out").code(), "approval-state");
     centre.run(&keys[0], "p");
     assert_eq!(ask(&centre, &keys[0], "council", 2).json()["answer"], "yes");
     let told = centre.get(&centre.operator, "/v1/projects/p/notices").json();
@@ -376,7 +431,139 @@ fn brokered_records_are_answered_by_the_broker() {
     let seen: Vec<&Value> = seen.iter().filter(|l| l["record"] == record("clinic", 1).to_string()).collect();
     let agencies: Vec<&str> = seen.iter().map(|link| link["agency"].as_str().unwrap()).collect();
     assert_eq!(agencies, ["council", "mash"]);
+    // The broker sees who asks and what stands behind its own name; nobody else does.
+    let asked_by = |key: &str| centre.get(key, "/v1/projects/p/referrals").json()["referrals"].clone();
+    let referral = |key: &str, asker: &str| {
+        let all = asked_by(key);
+        all.as_array().unwrap().iter().find(|one| one["agency"] == asker).cloned().unwrap_or(Value::Null)
+    };
+    let seen = referral(&keys[1], "council");
+    assert_eq!(
+        (&seen["state"], &seen["user"], &seen["purpose"], &seen["record"]),
+        (&json!("waiting"), &json!("a.tester"), &json!("safeguarding"), &Value::Null)
+    );
+    let behind: Vec<&str> =
+        seen["holders"].as_array().unwrap().iter().map(|h| h["agency"].as_str().unwrap()).collect();
+    assert_eq!(behind, ["clinic", "drugs"], "each by name, where the asker sees one broker");
+    assert!(!seen.to_string().contains(&record("council", 1).to_string()), "no ref of the asker's");
+    let own = referral(&keys[0], "council");
+    assert_eq!(
+        (&own["state"], &own["record"], &own["holders"]),
+        (&json!("waiting"), &json!(record("council", 1)), &json!([]))
+    );
+    assert_eq!(asked_by(&keys[2]), json!([]), "a holder is not told by this list");
+    let path = format!("/v1/projects/p/referrals/{}", seen["id"].as_str().unwrap());
+    let says = |key: &str, agencies: Value| {
+        centre.send(key, "POST", &path, &json!({"agencies": agencies, "why": "spoke_to_agency"}))
+    };
+    assert_eq!(says(&keys[0], json!([])).code(), "not-found", "the asker is not the broker");
+    assert_eq!(says(&keys[2], json!(["clinic"])).code(), "not-found");
+    assert_eq!(says(&keys[1], json!(["council"])).code(), "rule", "not behind this referral");
+    let before = centre.get(&keys[1], "/v1/projects/p/ledger/checkpoint").json();
+    assert_eq!(says(&keys[1], json!([])).json()["state"], "declined");
+    let after = centre.get(&keys[1], "/v1/projects/p/ledger/checkpoint").json();
+    let size = |checkpoint: &Value| checkpoint["checkpoint"]["checkpoint"]["size"].as_u64().unwrap();
+    assert_eq!(size(&after), size(&before) + 1, "what the broker says is in the ledger");
+    assert_eq!(referral(&keys[0], "council")["state"], "declined");
+    // Asked again, it stands before the broker again; now one of the two is named, and told so.
+    assert_eq!(asked().json()["answer"], "yes");
+    assert_eq!(referral(&keys[1], "council")["state"], "waiting");
+    assert_eq!(says(&keys[1], json!(["clinic"])).json()["state"], "answered");
+    assert_eq!(asked().json()["matches"][0]["agency"], "mash", "look-ups name the broker as before");
+    let own = referral(&keys[0], "council");
+    assert_eq!((&own["state"], own["holders"].as_array().unwrap().len()), (&json!("answered"), 1), "{own}");
+    assert_eq!((&own["holders"][0]["agency"], &own["why"]), (&json!("clinic"), &json!("spoke_to_agency")));
+    assert!(own["holders"][0]["contact"]["team"].is_string() && !own.to_string().contains("drugs"));
+    let told = |key: &str| centre.get(key, "/v1/projects/p/notices").json()["notices"].clone();
+    assert_eq!(
+        (&told(&keys[2])[0]["kind"], &told(&keys[2])[0]["agency"], &told(&keys[2])[0]["record"]),
+        (&json!("referral_answered"), &json!("council"), &json!(record("clinic", 1)))
+    );
+    assert_eq!(told(&keys[3]), json!([]), "who was not named is told nothing");
     assert_eq!(shield(&centre, &keys[2], "clinic", 1, "open").status, 200, "brokered is no shield");
+    assert_eq!(referral(&keys[1], "council")["holders"].as_array().unwrap().len(), 1, "the other one");
+    // What is erased is referred no more.
+    let gone = json!({"record": record("council", 1)});
+    assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/erasures", &gone).status, 200);
+    assert_eq!(asked_by(&keys[1]), json!([]));
+    centre.running.stop().unwrap();
+}
+
+/// A store that writes down what is read from it and how often it is written to.
+#[derive(Default)]
+struct Watched {
+    store: MemoryStore,
+    done: Mutex<Vec<(String, usize)>>,
+}
+
+impl Watched {
+    fn note(&self, what: &str, key: &[u8], bytes: usize) {
+        let folder = String::from_utf8_lossy(key).split('/').next().unwrap_or_default().to_owned();
+        self.done.lock().unwrap().push((format!("{what} {folder}"), bytes));
+    }
+    fn since(&self, work: impl FnOnce()) -> Vec<(String, usize)> {
+        self.done.lock().unwrap().clear();
+        work();
+        self.done.lock().unwrap().clone()
+    }
+}
+
+impl Store for Watched {
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.store.value(key)?;
+        self.note("value", key, found.as_ref().map_or(0, Vec::len));
+        Ok(found)
+    }
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        let found = self.store.scan(prefix, after, limit)?;
+        self.note("scan", prefix, found.iter().map(|(_, value)| value.len()).sum());
+        Ok(found)
+    }
+    fn last_at_or_before(&self, prefix: &[u8], key: &[u8]) -> Result<Option<Pair>, StoreError> {
+        let found = self.store.last_at_or_before(prefix, key)?;
+        self.note("last", prefix, found.as_ref().map_or(0, |(_, value)| value.len()));
+        Ok(found)
+    }
+    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        // How many subtrees an entry of the ledger completes follows from its number alone.
+        let other = |(key, _): &&(Vec<u8>, Option<Vec<u8>>)| !key.windows(6).any(|found| found == b"/node/");
+        self.note("apply", b"", batch.writes().iter().filter(other).count());
+        self.store.apply(batch)
+    }
+    fn flush(&self) -> Result<(), StoreError> {
+        self.note("flush", b"", 0);
+        self.store.flush()
+    }
+    fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.store.bytes_on_disk()
+    }
+}
+
+/// What the statistics below measure, without a clock: the same reads of the same size, writes and flushes.
+#[test]
+fn a_shielded_and_an_unknown_child_cost_the_same_work() {
+    let store = Arc::new(Watched::default());
+    let centre = Centre::on(Arc::clone(&store) as Arc<dyn Store>);
+    let keys = centre.project("p", &["council", "refuge"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..40, 0));
+    centre.upload(&keys[1], "p", "refuge", &batch("refuge", 0..30, 0));
+    let work = |child: u64| {
+        let found = store.since(|| {
+            let answer = ask(&centre, &keys[0], "council", child);
+            assert_eq!(answer.json()["answer"], "no_match_found");
+        });
+        assert!(found.iter().any(|(what, _)| what == "last link"), "{found:?}");
+        found
+    };
+    // Hidden before the run: it is in nobody else's pages. Hidden after it: it is taken out of them.
+    assert_eq!(shield(&centre, &keys[1], "refuge", 3, "hidden").status, 200);
+    centre.run(&keys[0], "p");
+    assert_eq!(shield(&centre, &keys[1], "refuge", 4, "hidden").status, 200);
+    let known = store.since(|| drop(ask(&centre, &keys[0], "council", 5)));
+    work(35);
+    let unknown = work(36);
+    assert_eq!((work(3), work(4)), (unknown.clone(), unknown.clone()));
+    assert_ne!(known, unknown, "the measure sees a difference where there is one");
     centre.running.stop().unwrap();
 }
 

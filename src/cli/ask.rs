@@ -1,16 +1,12 @@
-//! `run`, `links`, `lookup`, `overlap`: asking the centre from a workspace.
+//! `run`, `links`, `overlap`: asking the centre from a workspace.
 
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::term::{Terminal, count, table};
 use super::workspace::{client, client_failure};
 use crate::agency::client::Client;
-use crate::agency::key::AgencyKey;
 use crate::agency::workspace::Workspace;
-use crate::wire::messages::{
-    Answer, CaseReference, ContactPoint, LinkMessage, LinkPage, LookupAnswer, LookupRequest, OverlapTable,
-    RunMessage, RunState,
-};
-use crate::wire::{Band, LawfulBasis, PurposeCode, Reason, RecordRef};
+use crate::wire::messages::{ContactPoint, LinkMessage, LinkPage, OverlapTable, RunMessage, RunState};
+use crate::wire::{Band, Reason, RecordRef};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -180,94 +176,16 @@ fn codes(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.code()).collect::<Vec<_>>().join(" ")
 }
 
-fn warnings(reasons: &[Reason]) -> String {
+pub(super) fn warnings(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.text()).collect::<Vec<_>>().join("; ")
 }
 
-fn band(band: Band) -> &'static str {
+pub(super) fn band(band: Band) -> &'static str {
     match band {
         Band::Match => "match",
         Band::Review => "review",
         Band::None => "none",
     }
-}
-
-/// Asks which other agencies know the child of one of your own records. The question and its purpose
-/// and your account's name are written into the centre's ledger.
-#[derive(Debug, Args)]
-pub(crate) struct LookupArgs {
-    /// Your own id of the record, as it stands in your extract.
-    record: String,
-    /// Why you ask: a purpose code of the project's agreement.
-    #[arg(long, value_name = "CODE")]
-    purpose: PurposeCode,
-    /// Your case reference, where the agreement asks for one.
-    #[arg(long, value_name = "CODE")]
-    case: Option<CaseReference>,
-    /// The lawful basis, where the agreement asks for one.
-    #[arg(long, value_name = "CODE")]
-    lawful_basis: Option<LawfulBasis>,
-    /// Says that detriment to the child was considered, where the agreement asks for that.
-    #[arg(long)]
-    detriment_considered: bool,
-    #[command(flatten)]
-    from: FromArgs,
-}
-
-pub(crate) fn lookup(args: &LookupArgs, terminal: Terminal) -> Outcome {
-    let (workspace, client) = args.from.opened()?;
-    let config = &workspace.config;
-    let own = AgencyKey::read(&config.agency_key).map_err(super::keygen::key_failure)?;
-    let record = own.refs(&config.agency, &config.project).record_ref(&args.record);
-    let request = LookupRequest {
-        record,
-        purpose: Some(args.purpose.clone()),
-        case: args.case.clone(),
-        lawful_basis: args.lawful_basis.clone(),
-        detriment_considered: args.detriment_considered.then_some(true),
-    };
-    let path = format!("/v1/projects/{}/lookups", config.project);
-    let answer: LookupAnswer = client.post(&path, &request, None).map_err(client_failure)?;
-    if terminal.json {
-        terminal.report(&answer)?;
-    } else {
-        print_answer(&answer, terminal)?;
-    }
-    Ok(Exit::Done)
-}
-
-/// Prints the answer to a look-up as a practitioner reads it.
-pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<(), Failure> {
-    terminal.tell(match answer.answer {
-        Answer::Yes => "Yes: another agency knows this child.",
-        Answer::Possibly => "Possibly: somebody should look before anybody relies on it.",
-        Answer::NoMatchFound => "No match found. That is not the same as not known.",
-    })?;
-    let rows = answer.matches.iter().map(|found| {
-        let call =
-            |line: Option<&crate::wire::messages::Line>| line.map(ToString::to_string).unwrap_or_default();
-        let contact = found.knows.contact.as_ref();
-        let team = contact.map(|contact| &contact.team);
-        let telephone = contact.and_then(|contact| contact.telephone.as_ref());
-        [
-            found.knows.name.to_string(),
-            band(found.knows.band).to_owned(),
-            warnings(&found.knows.reasons),
-            format!("{} {}", call(team), call(telephone)),
-            call(contact.and_then(|contact| contact.out_of_hours.as_ref())),
-            found.knows.data_as_of.to_string(),
-            found.reference.to_string(),
-        ]
-    });
-    if !answer.matches.is_empty() {
-        let heading = ["agency", "band", "warnings", "call", "out of hours", "data as of", "quote"];
-        terminal.tell(table(heading, rows))?;
-    }
-    let fresh = answer.parties.iter().map(|party| {
-        let as_of = party.data_as_of.map_or_else(|| "has sent nothing yet".to_owned(), |at| at.to_string());
-        [party.name.to_string(), as_of]
-    });
-    terminal.tell(table(["asked", "its data is as of"], fresh))
 }
 
 /// Shows how many children each two agencies have in common; small counts are suppressed.

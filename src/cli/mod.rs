@@ -8,6 +8,8 @@ mod account;
 #[cfg(feature = "central")]
 mod admin;
 #[cfg(feature = "agency")]
+mod approvals;
+#[cfg(feature = "agency")]
 mod ask;
 #[cfg(feature = "agency")]
 mod assess;
@@ -37,6 +39,10 @@ mod ledger;
 mod legacy;
 #[cfg(feature = "agency")]
 mod link;
+#[cfg(feature = "agency")]
+mod lookup;
+#[cfg(feature = "agency")]
+mod referrals;
 #[cfg(feature = "agency")]
 mod review;
 #[cfg(feature = "agency")]
@@ -117,9 +123,17 @@ enum Command {
     #[cfg(feature = "agency")]
     Links(ask::LinksArgs),
     #[cfg(feature = "agency")]
-    Lookup(ask::LookupArgs),
+    Lookup(lookup::LookupArgs),
+    #[cfg(feature = "agency")]
+    LookupBatch(lookup::LookupBatchArgs),
+    #[cfg(feature = "agency")]
+    FrontDoor(lookup::FrontDoorArgs),
     #[cfg(feature = "agency")]
     Review(review::ReviewArgs),
+    #[cfg(feature = "agency")]
+    Referrals(referrals::ReferralsArgs),
+    #[cfg(feature = "agency")]
+    Approvals(approvals::ApprovalsArgs),
     #[cfg(feature = "agency")]
     Overlap(ask::OverlapArgs),
     #[cfg(feature = "agency")]
@@ -203,9 +217,17 @@ fn run(cli: Cli) -> Outcome {
         #[cfg(feature = "agency")]
         Command::Links(args) => ask::links(&args, terminal),
         #[cfg(feature = "agency")]
-        Command::Lookup(args) => ask::lookup(&args, terminal),
+        Command::Lookup(args) => lookup::lookup(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::LookupBatch(args) => lookup::lookup_batch(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::FrontDoor(args) => lookup::front_door(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Review(args) => review::review(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Referrals(args) => referrals::referrals(&args, terminal),
+        #[cfg(feature = "agency")]
+        Command::Approvals(args) => approvals::approvals(&args, terminal),
         #[cfg(feature = "agency")]
         Command::Overlap(args) => ask::overlap(&args, terminal),
         #[cfg(feature = "agency")]

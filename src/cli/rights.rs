@@ -6,14 +6,14 @@ use super::files::write_json;
 use super::term::Terminal;
 use super::workspace::client_failure;
 use crate::agency::key::AgencyKey;
-use crate::wire::messages::{HeldMessage, RecordRequest, WithdrawalRequest};
-use crate::wire::{AgencyId, RecordRef};
+use crate::wire::RecordRef;
+use crate::wire::messages::{HeldMessage, RecordRequest};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Has one of your own records erased at the centre, shows everything held of it, or takes your agency
-/// out of the project. Each act is written into the centre's ledger.
+/// Has one of your own records erased at the centre, or shows everything held of it. Each act is written into the
+/// centre's ledger. What takes your agency out of the project is decided by two people: see `approvals`.
 #[derive(Debug, Args)]
 pub(crate) struct RightsArgs {
     #[command(subcommand)]
@@ -26,8 +26,6 @@ enum Command {
     Erase(RecordArgs),
     /// Write everything held of a record, for a subject access request
     Held(RecordArgs),
-    /// Take this agency out of the project with everything of it
-    Withdraw(WithdrawArgs),
 }
 
 #[derive(Debug, Args)]
@@ -35,18 +33,6 @@ struct RecordArgs {
     /// Your own id of the record, as it stands in your extract
     record: String,
     /// File to write: the signed receipt, or what is held
-    #[arg(short, long, value_name = "FILE")]
-    out: PathBuf,
-    #[command(flatten)]
-    from: FromArgs,
-}
-
-#[derive(Debug, Args)]
-struct WithdrawArgs {
-    /// This agency's id again: nothing of it comes back
-    #[arg(long, value_name = "AGENCY")]
-    confirm: AgencyId,
-    /// File to write: the signed statement
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -78,19 +64,6 @@ pub(crate) fn rights(args: &RightsArgs, terminal: Terminal) -> Outcome {
             let erased = if held.erased { "; it was erased on request" } else { "" };
             let file = args.out.display();
             terminal.line(format!("{encodings} encodings and {links} links are held{erased}: {file}"))?;
-        }
-        Command::Withdraw(args) => {
-            let (workspace, client) = args.from.opened()?;
-            let path = format!("/v1/projects/{}/withdrawal", workspace.config.project);
-            let request = WithdrawalRequest { agency: args.confirm.clone() };
-            let statement: Value = client.post(&path, &request, None).map_err(client_failure)?;
-            write_json(&args.out, &statement)?;
-            if terminal.json {
-                terminal.report(&statement)?;
-                return Ok(Exit::Done);
-            }
-            let file = args.out.display();
-            terminal.line(format!("{} has left the project; statement: {file}", args.confirm))?;
         }
     }
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! `blindlink store`: check, backup and restore the store of a stopped service.
+//! `blindlink store`: check, backup, restore and re-key the store of a stopped service.
 
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::serve::{read_config, store_failure};
@@ -6,12 +6,12 @@ use super::term::Terminal;
 use crate::config::central::CentralConfig;
 use crate::service::secrets::{self, SecretsError};
 use crate::store::seal::RootKey;
-use crate::store::{CheckReport, SledStore, Store, StoreError, backup, check, restore, system_clock};
+use crate::store::{CheckReport, SledStore, Store, StoreError, Vault, backup, check, restore, system_clock};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Checks, backs up or restores the store of a stopped service.
+/// Checks, backs up, restores or re-keys the store of a stopped service.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
     /// The service's data directory; for `restore`, a new one [default: as the configuration says, else
@@ -38,6 +38,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Wrap every project's data key under a new root key; may be repeated after it was interrupted
+    RotateRootKey {
+        /// File of the new root key, where the present one does not stand in the folder of secrets
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     /// Put a backup into a new data directory
     Restore {
         /// The backup
@@ -46,14 +52,14 @@ enum Command {
     },
 }
 
-/// Does one of the three.
+/// Does one of them.
 pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
     let (config, folder) = configuration(args)?;
     let root = match args.command {
-        Command::Backup { .. } => None,
+        Command::Backup { .. } | Command::RotateRootKey { .. } => None,
         Command::Check | Command::Restore { .. } => root(&config)?,
     };
-    let (words, json, exit) = run(&args.command, &folder, root).map_err(store_failure)?;
+    let (words, json, exit) = run(&args.command, (&folder, &config), root)?;
     // A configuration that names the folder of the secrets goes on naming it; else the service looks beside its store.
     let named = args.config.is_some() && config.secrets_dir.is_some();
     let (kept, beside) = (config.secrets_folder(), folder.join("secrets"));
@@ -66,6 +72,35 @@ pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
         terminal.line(words)?;
     }
     Ok(exit)
+}
+
+/// The new key is on disk before the store is under it, and in the place of the old one after: wherever this stops, the
+/// next call goes on, and the service does not start in between.
+fn rotate(folder: &Path, config: &CentralConfig, to: Option<&Path>) -> Result<Told, Failure> {
+    let new = || match to {
+        Some(path) => secrets::root_key_in(path),
+        None => secrets::begin_rotation(config),
+    };
+    let store = open(folder).map_err(store_failure)?;
+    let (mut vault, _) = Vault::open(store, system_clock()).map_err(store_failure)?;
+    let under_new = vault.opens_with(&new().or_exit(Exit::Refused)?).map_err(store_failure)?;
+    let mut rewrapped = 0;
+    if !under_new {
+        let present = secrets::present_root_key(config).or_exit(Exit::Refused)?;
+        vault = vault.with_root_key(present);
+        rewrapped = vault.rotate_root_key(new().or_exit(Exit::Refused)?).map_err(store_failure)?;
+    }
+    if to.is_none() {
+        secrets::finish_rotation(config).or_exit(Exit::Refused)?;
+    }
+    let mut words = match rewrapped {
+        0 => "every data key stands under the new root key".to_owned(),
+        count => format!("{count} data keys stand under the new root key"),
+    };
+    if to.is_some() {
+        words.push_str("\nconfigure the new root key before the service starts, then destroy the old one");
+    }
+    Ok((words, json!({"rewrapped": rewrapped, "was_under_it_already": under_new}), Exit::Done))
 }
 
 /// Where the secrets are (as told, else beside the store of the configuration; a restored store has none of its own
@@ -104,24 +139,30 @@ fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SledStore::open(path, 128)?))
 }
 
+type Told = (String, serde_json::Value, Exit);
+
 fn run(
     command: &Command,
-    folder: &Path,
+    (folder, config): (&Path, &CentralConfig),
     root: Option<RootKey>,
-) -> Result<(String, serde_json::Value, Exit), StoreError> {
+) -> Result<Told, Failure> {
     match command {
+        Command::RotateRootKey { to } => rotate(folder, config, to.as_deref()),
         Command::Check => {
-            let report = check(open(folder)?, root, system_clock())?;
+            let store = open(folder).map_err(store_failure)?;
+            let report = check(store, root, system_clock()).map_err(store_failure)?;
             let exit = if report.faults.is_empty() { Exit::Done } else { Exit::StoreDamaged };
             Ok((words(&report), json!(report), exit))
         }
         Command::Backup { to } => {
-            let report = backup(&*open(folder)?, to)?;
+            let store = open(folder).map_err(store_failure)?;
+            let report = backup(&*store, to).map_err(store_failure)?;
             let words = format!("{} entries, {} bytes in {}", report.entries, report.bytes, to.display());
             Ok((words, json!(report), Exit::Done))
         }
         Command::Restore { from } => {
-            let (report, checked) = restore(from, folder, root, system_clock())?;
+            let restored = restore(from, folder, root, system_clock());
+            let (report, checked) = restored.map_err(store_failure)?;
             let place = folder.display();
             let words = format!("{} entries restored into {place}\n{}", report.entries, words(&checked));
             Ok((words, json!({"backup": report, "check": checked}), Exit::Done))

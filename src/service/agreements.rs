@@ -6,6 +6,7 @@ use super::error::ApiError;
 use super::policy::{Agreement, Day};
 use crate::store::{Batch, ProjectRecord, StoreError, Vault};
 use crate::wire::{AgencyId, ContentDigest, ProjectId, UtcTime};
+use std::sync::Arc;
 
 /// Bytes of an agreement's canonical JSON.
 pub const AGREEMENT_BYTES_MAX: usize = 48 << 10;
@@ -21,13 +22,11 @@ fn past_name(project: &ProjectId, revision: u32) -> String {
 ///
 /// # Errors
 /// The store's.
-pub fn approved(vault: &Vault, project: &ProjectId) -> Result<Option<Agreement>, StoreError> {
-    let value = vault.store().value(name(project).as_bytes())?;
-    let read = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
-    value.map(read).transpose().map_err(|_| StoreError::Unreadable { entry: "agreement" })
+pub fn approved(vault: &Vault, project: &ProjectId) -> Result<Option<Arc<Agreement>>, StoreError> {
+    vault.decoded("agreement", &name(project))
 }
 
-/// Refuses what one person alone may not do once a project has an agreement: another party, another epoch.
+/// Refuses what one person alone may not do once a project has an agreement: another party, epoch or broker.
 ///
 /// # Errors
 /// [`ApiError::Rule`], or the store's.
@@ -44,7 +43,7 @@ pub fn only_in_a_trial(vault: &Vault, project: &ProjectId) -> Result<(), ApiErro
 ///
 /// # Errors
 /// The store's.
-pub fn current(vault: &Vault, project: &ProjectRecord) -> Result<Agreement, ApiError> {
+pub fn current(vault: &Vault, project: &ProjectRecord) -> Result<Arc<Agreement>, ApiError> {
     if let Some(approved) = approved(vault, &project.id)? {
         return Ok(approved);
     }
@@ -52,7 +51,7 @@ pub fn current(vault: &Vault, project: &ProjectRecord) -> Result<Agreement, ApiE
     let ends = project.ends.unwrap_or(project.created);
     // A trial has no first day of its own: a clock that falls back must not shut the agencies out.
     let days = [Day::of(UtcTime::EPOCH).min(Day::of(ends)), Day::of(ends)];
-    Ok(Agreement::trial(&project.id, &project.title, &project.purposes, &parties, days))
+    Ok(Arc::new(Agreement::trial(&project.id, &project.title, &project.purposes, &parties, days)))
 }
 
 /// The canonical JSON of an agreement, and its digest: what two people approve.

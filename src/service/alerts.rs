@@ -38,6 +38,30 @@ impl AlertKind {
     }
 }
 
+impl AlertKind {
+    /// The kind in words, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::BudgetSpent(BudgetScope::UserDay) => "asked beyond a user's budget of the day",
+            Self::BudgetSpent(BudgetScope::AgencyMonth) => "asked beyond an agency's budget of the month",
+            Self::BudgetSpent(BudgetScope::Project) => "asked beyond the project's budget",
+            Self::BudgetSpent(BudgetScope::FrontDoorUserDay) => {
+                "front door: beyond a user's budget of the day"
+            }
+            Self::BudgetSpent(BudgetScope::FrontDoorAgencyDay) => "front door: beyond its budget of the day",
+            Self::BudgetSpent(BudgetScope::FrontDoorAgencyMonth) => {
+                "front door: beyond its budget of the month"
+            }
+            Self::BudgetSpent(BudgetScope::MissesUserDay) => "front door: asked on after too many misses",
+            Self::ManyMisses => "front door: too many questions that found nobody",
+            Self::Decoy => "a decoy was touched",
+            Self::BreakGlass => "the glass was broken",
+            Self::ImproperQuestion => "a front-door question was found improper",
+        }
+    }
+}
+
 /// An alert: one per kind, user and day, with how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

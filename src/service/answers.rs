@@ -12,6 +12,7 @@ use crate::store::{AgencyRecord, LinkCursor, LinkRecord, ProjectRecord, RunRecor
 use crate::wire::messages::{LinkMessage, LinkPage, PartyMessage, Role, RunState};
 use crate::wire::{AgencyId, LinkReference, RunId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The links of a finished run that touch the asker's records; the latest run when none is named.
 ///
@@ -61,7 +62,7 @@ fn log_reading(
     centre: &Centre,
     grant: &AgencyGrant<ReadLinks>,
     run: &RunRecord,
-) -> Result<Agreement, ApiError> {
+) -> Result<Arc<Agreement>, ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
     let user = grant.actor().user()?;
     let agreement = agreements::current(vault, project)?;
@@ -146,13 +147,22 @@ pub(super) fn parties_by_id(
 /// # Errors
 /// The store's.
 pub fn party_messages(vault: &Vault, project: &ProjectRecord) -> Result<Vec<PartyMessage>, ApiError> {
-    let parties = vault.parties(&project.id)?.into_iter().map(|party| {
-        Ok(PartyMessage {
-            data_as_of: vault.data_as_of(&project.id, project.epoch, &party.id)?,
-            agency: party.id,
-            name: party.name,
-            contact: party.contact,
-        })
-    });
-    parties.collect()
+    vault.parties(&project.id)?.iter().map(|party| party_message(vault, project, party)).collect()
+}
+
+/// One party, with the age of its data.
+///
+/// # Errors
+/// The store's.
+pub(super) fn party_message(
+    vault: &Vault,
+    project: &ProjectRecord,
+    party: &AgencyRecord,
+) -> Result<PartyMessage, ApiError> {
+    Ok(PartyMessage {
+        data_as_of: vault.data_as_of(&project.id, project.epoch, &party.id)?,
+        agency: party.id.clone(),
+        name: party.name.clone(),
+        contact: party.contact.clone(),
+    })
 }

@@ -1,23 +1,23 @@
 //! Decisions of two people, kept with their history: proposed, approved by a second person, carried out once.
 //!
-//! May see: store, policy, agreements, the ledger. Must not see: agency. Each step is in the project's ledger. The
-//! decision and its effect are one transaction; other rooms take a decision with [`take`] inside theirs.
+//! May see: store, policy, agreements, shields, the ledger. Must not see: agency. Each step is in the project's ledger. The
+//! decision and its effect are one transaction; a removal that gives a receipt takes its decision with [`take`].
 
 use super::agreements;
-use super::auth::{Decide, ProjectGrant};
+use super::auth::{Actor, Decide, Operate, Permission, ProjectGrant};
+use super::decided::{can_be_carried_out, effect, next_revision, revision};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{Agreement, Approval, ApprovalState, Grant, Matter, Person, widenings};
+use super::shield;
 use super::state::Centre;
-use crate::store::{Batch, ProjectRecord, Vault};
+use crate::store::{Batch, Vault};
 use crate::wire::messages::{Line, Role};
 use crate::wire::{ContentDigest, ProjectId};
 use serde::{Deserialize, Serialize};
 
 /// Hours until a proposal lapses, unless it says otherwise.
 const HOURS: u32 = 72;
-/// Decisions listed at most.
-const LISTED_MAX: usize = 500;
 
 /// Asks for a decision: about a matter, or about a revision of the agreement, given whole.
 #[derive(Debug, Deserialize)]
@@ -62,6 +62,8 @@ pub(super) struct DecisionMessage {
 #[derive(Debug, Serialize)]
 pub(super) struct DecisionList {
     approvals: Vec<DecisionMessage>,
+    /// Pass as `cursor` for the next page; absent on the last.
+    next: Option<String>,
 }
 
 fn prefix(project: &ProjectId) -> String {
@@ -71,13 +73,22 @@ fn name(project: &ProjectId, id: &str) -> String {
     format!("{}{id}", prefix(project))
 }
 
-fn read(vault: &Vault, project: &ProjectId, id: &str) -> Result<(Vec<u8>, Kept), ApiError> {
+/// A decision with its bytes, if whoever asks may know of it.
+fn read(vault: &Vault, project: &ProjectId, id: &str, reader: &Actor) -> Result<(Vec<u8>, Kept), ApiError> {
     let plain =
         !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let bytes = if plain { vault.store().value(name(project, id).as_bytes())? } else { None };
     let bytes = bytes.ok_or(ApiError::NotFound)?;
-    let kept = serde_json::from_slice(&bytes);
-    Ok((bytes, kept.map_err(|error| ApiError::Internal(format!("a stored decision: {error}")))?))
+    let kept = kept(&bytes)?;
+    if kept.approval.matter().is_known_to(reader.agency()) {
+        Ok((bytes, kept))
+    } else {
+        Err(ApiError::NotFound)
+    }
+}
+
+fn kept(bytes: &[u8]) -> Result<Kept, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| ApiError::Internal(format!("a stored decision: {error}")))
 }
 
 fn bytes_of(kept: &Kept) -> Result<Vec<u8>, ApiError> {
@@ -93,15 +104,14 @@ fn message(vault: &Vault, id: &str, kept: Kept) -> Result<DecisionMessage, ApiEr
 ///
 /// # Errors
 /// [`ApiError::UserMissing`].
-pub(super) fn person<P>(grant: &ProjectGrant<P>) -> Result<Person, ApiError> {
-    let actor = grant.actor();
+pub(super) fn person(actor: &Actor) -> Result<Person, ApiError> {
     Ok(Person { agency: actor.agency().cloned(), actor: actor.user()?.clone(), key: actor.key().clone() })
 }
 
 /// Proposes.
 ///
 /// # Errors
-/// [`ApiError::Rule`] for what cannot be carried out, [`ApiError::Approval`].
+/// [`ApiError::Rule`] for what cannot be carried out, [`ApiError::Approval`], [`ApiError::NotFound`].
 pub(super) fn propose(
     centre: &Centre,
     grant: &ProjectGrant<Decide>,
@@ -110,20 +120,14 @@ pub(super) fn propose(
     let (vault, project) = (&centre.vault, grant.project());
     let matter = match (proposal.matter, &proposal.document) {
         (None, Some(document)) => revision(vault, project, document)?,
-        (Some(Matter::Revision { .. } | Matter::NewPurpose { .. }), None) => {
-            return Err(ApiError::Rule("send the new revision of the agreement as document"));
+        (Some(matter), None) => {
+            can_be_carried_out(vault, project, &matter, grant.actor().agency())?;
+            matter
         }
-        (Some(Matter::NewAgency { agency }), None) if vault.agency(&agency)?.is_none() => {
-            return Err(ApiError::Rule("there is no such agency: register it first"));
-        }
-        (Some(Matter::EpochChange { to }), None) if to <= project.epoch => {
-            return Err(ApiError::Rule("a new epoch is later than the current one"));
-        }
-        (Some(matter), None) => matter,
         _ => return Err(ApiError::Rule("propose a matter or a document, one of the two")),
     };
     let hours = proposal.hours.unwrap_or(HOURS);
-    let by = person(grant)?;
+    let by = person(grant.actor())?;
     let now = vault.now();
     let approval = Approval::propose(project.id.clone(), matter, by, proposal.reason, now, hours)?;
     let kept = Kept { approval, document: proposal.document };
@@ -136,40 +140,13 @@ pub(super) fn propose(
     message(vault, &id, kept)
 }
 
-/// The matter of a document: the next revision, for this project, among registered agencies.
-fn revision(vault: &Vault, project: &ProjectRecord, document: &Agreement) -> Result<Matter, ApiError> {
-    next_revision(vault, project, document)?;
-    let (_, digest) = agreements::canonical(document)?;
-    Ok(Matter::Revision { revision: document.terms().revision, document: digest })
-}
-
-fn next_revision(vault: &Vault, project: &ProjectRecord, next: &Agreement) -> Result<Agreement, ApiError> {
-    let current = agreements::current(vault, project)?;
-    if next.terms().project != project.id {
-        return Err(ApiError::Rule("the agreement names another project"));
-    }
-    if next.terms().revision != current.terms().revision + 1 {
-        return Err(ApiError::Rule(
-            "the revision must be the one after that in force: read the agreement again",
-        ));
-    }
-    for party in &next.terms().parties {
-        if vault.agency(&party.agency)?.is_none() {
-            return Err(ApiError::Rule(
-                "a party of the agreement is not registered: register the agency first",
-            ));
-        }
-    }
-    Ok(current)
-}
-
-/// Puts a revision in force that allows nothing more than the one before: one person may do it.
+/// Puts a revision in force that allows nothing more than the one before and has nothing erased: one person may do it.
 ///
 /// # Errors
 /// [`ApiError::Rule`] when it allows more, or there is none yet: then two people must decide.
 pub(super) fn narrow(
     centre: &Centre,
-    grant: &ProjectGrant<super::auth::Operate>,
+    grant: &ProjectGrant<Operate>,
     next: &Agreement,
 ) -> Result<(), ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
@@ -177,34 +154,53 @@ pub(super) fn narrow(
     let approved = agreements::approved(vault, &project.id)?;
     if approved.is_none() || !widenings(&before, next).is_empty() {
         return Err(ApiError::Rule(
-            "this revision allows more than the one in force: two people must decide, propose it",
+            "this revision allows more than the one in force, or has records erased: two people must decide, propose it",
         ));
     }
     write(centre, grant, "agreement_narrowed", &format!("revision-{}", next.terms().revision), |batch| {
-        agreements::put(batch, approved.as_ref(), next)
+        agreements::put(batch, approved.as_deref(), next)
     })
 }
 
-/// Decisions of a project, oldest first.
+/// Decisions of a project that `reader` may know of, oldest first, after `after`.
 ///
 /// # Errors
 /// The store's.
-pub(super) fn list(vault: &Vault, project: &ProjectId) -> Result<DecisionList, ApiError> {
-    let prefix = prefix(project);
+pub(super) fn list(
+    vault: &Vault,
+    grant: &ProjectGrant<Decide>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<DecisionList, ApiError> {
+    let prefix = prefix(&grant.project().id);
+    let mut from = after.map(|id| format!("{prefix}{id}").into_bytes());
     let mut approvals = Vec::new();
-    for (key, _) in vault.store().scan(prefix.as_bytes(), None, LISTED_MAX)? {
-        let id = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-        approvals.push(one(vault, project, &id)?);
+    loop {
+        let pairs = vault.store().scan(prefix.as_bytes(), from.as_deref(), limit)?;
+        let Some((last, _)) = pairs.last() else { return Ok(DecisionList { approvals, next: None }) };
+        from = Some(last.clone());
+        for (key, bytes) in &pairs {
+            let (id, kept) = (String::from_utf8_lossy(&key[prefix.len()..]).into_owned(), kept(bytes)?);
+            if kept.approval.matter().is_known_to(grant.actor().agency()) {
+                approvals.push(message(vault, &id, kept)?);
+            }
+            if approvals.len() == limit {
+                return Ok(DecisionList { approvals, next: Some(id) });
+            }
+        }
     }
-    Ok(DecisionList { approvals })
 }
 
 /// One decision.
 ///
 /// # Errors
 /// [`ApiError::NotFound`].
-pub(super) fn one(vault: &Vault, project: &ProjectId, id: &str) -> Result<DecisionMessage, ApiError> {
-    message(vault, id, read(vault, project, id)?.1)
+pub(super) fn one(
+    vault: &Vault,
+    grant: &ProjectGrant<Decide>,
+    id: &str,
+) -> Result<DecisionMessage, ApiError> {
+    message(vault, id, read(vault, &grant.project().id, id, grant.actor())?.1)
 }
 
 /// What the second person, or the proposer, says.
@@ -227,14 +223,14 @@ pub(super) fn decide(
     reason: &Line,
 ) -> Result<DecisionMessage, ApiError> {
     let (vault, project) = (&centre.vault, &grant.project().id);
-    let by = person(grant)?;
+    let by = person(grant.actor())?;
     let said = match word {
         Word::Approve => "approved",
         Word::Refuse => "refused",
         Word::Withdraw => "withdrawn",
     };
     write(centre, grant, said, id, |batch| {
-        let (old, mut kept) = read(vault, project, id)?;
+        let (old, mut kept) = read(vault, project, id, grant.actor())?;
         let (approval, by, reason, now) = (&mut kept.approval, by.clone(), reason.clone(), vault.now());
         match word {
             Word::Approve => approval.approve(by, reason, now)?,
@@ -244,7 +240,7 @@ pub(super) fn decide(
         batch.expect(name(project, id), Some(old)).put(name(project, id), bytes_of(&kept)?);
         Ok(())
     })?;
-    one(vault, project, id)
+    one(vault, grant, id)
 }
 
 /// Takes an approved decision inside the transaction that carries it out, and hands out the proof.
@@ -255,58 +251,43 @@ pub(super) fn take(
     vault: &Vault,
     project: &ProjectId,
     id: &str,
-    by: Person,
+    by: &Actor,
     batch: &mut Batch,
 ) -> Result<(Grant, Option<Agreement>), ApiError> {
-    let (old, mut kept) = read(vault, project, id)?;
-    let grant = kept.approval.take(by, vault.now())?;
+    let (old, mut kept) = read(vault, project, id, by)?;
+    let grant = kept.approval.take(person(by)?, vault.now())?;
     batch.expect(name(project, id), Some(old)).put(name(project, id), bytes_of(&kept)?);
     Ok((grant, kept.document))
 }
 
-/// Carries out what is the centre's own to carry out: a revision, a new party, a new epoch.
+/// Carries out a decision, but for a removal, which is carried out by the request that gives its receipt.
 ///
 /// # Errors
-/// As [`take`]; [`ApiError::Rule`] for matters that another request carries out.
+/// As [`take`]; [`ApiError::Rule`] for a removal.
 pub(super) fn carry_out(
     centre: &Centre,
     grant: &ProjectGrant<Decide>,
     id: &str,
 ) -> Result<DecisionMessage, ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
-    let by = person(grant)?;
     write(centre, grant, "carried_out", id, |batch| {
-        let (decided, document) = take(vault, &project.id, id, by.clone(), batch)?;
-        match (decided.matter(), document) {
-            (Matter::Revision { document: digest, .. }, Some(next)) => {
-                next_revision(vault, project, &next)?;
-                if agreements::canonical(&next)?.1 != *digest {
-                    return Err(ApiError::Internal("a stored agreement is not the approved one".to_owned()));
-                }
-                agreements::put(batch, agreements::approved(vault, &project.id)?.as_ref(), &next)?;
-                for party in &next.terms().parties {
-                    vault.stage_party(batch, &project.id, &party.agency)?;
-                }
-                Ok(())
-            }
-            (Matter::NewAgency { agency }, _) => Ok(vault.stage_party(batch, &project.id, agency)?),
-            (Matter::EpochChange { to }, _) => {
-                let staged = vault.stage_epoch(batch, &project.id, *to, None)?;
-                if staged { Ok(()) } else { Err(ApiError::Rule("a new epoch is later than the current one")) }
-            }
-            _ => Err(ApiError::Rule("this decision is carried out by the request it is about")),
-        }
+        let (decided, document) = take(vault, &project.id, id, grant.actor(), batch)?;
+        effect(vault, project, (decided.matter(), document), batch)
     })?;
-    let done = one(vault, &project.id, id)?;
-    if let Matter::EpochChange { to } = done.approval.matter() {
+    let done = one(vault, grant, id)?;
+    match done.approval.matter() {
         // As when one person begins an epoch of a trial: the sweep does it again should this break off.
-        vault.erase_epochs_before(&project.id, *to)?;
+        Matter::EpochChange { to } => drop(vault.erase_epochs_before(&project.id, *to)?),
+        Matter::Unshield { agency, record, .. } => {
+            shield::tell_opened(vault, &project.id, agency, record)?;
+        }
+        _ => {}
     }
     Ok(done)
 }
 
 /// One step: its ledger entry and its effect in one transaction, then the event for the operator.
-fn write<P: super::auth::Permission>(
+fn write<P: Permission>(
     centre: &Centre,
     grant: &ProjectGrant<P>,
     result: &'static str,

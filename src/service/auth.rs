@@ -12,6 +12,7 @@ use crate::wire::{AgencyId, KeyId, ProjectId};
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Longest `Authorization` header that is looked at.
 const HEADER_BYTES_MAX: usize = 256;
@@ -83,12 +84,14 @@ permissions! {
     Shield: Submitter, Reviewer, Approver;
     /// Reads which of its own agency's records are not simply open.
     ReadShields: Submitter, Reviewer, Approver;
-    /// Opens a shielded record of its own agency for a time, with a second person.
-    Unshield: Approver;
     /// Judges uncertain pairs of its own agency.
     Review: Reviewer;
     /// Keeps records of its own agency from being linked with others.
     KeepApart: Submitter, Reviewer, Approver;
+    /// Reads which of its own questions were referred to the broker, and as the broker all of them.
+    ReadReferrals: Requester, Reviewer, Approver;
+    /// Answers or declines, as the broker, what was referred to it.
+    AnswerReferrals: Reviewer, Approver;
     /// Reads what it is told of: its own agency, or the operator.
     ReadNotices: Reviewer, Approver, Auditor, Operator;
     /// Reads how many pairs wait for a review.
@@ -177,7 +180,7 @@ pub struct CentreGrant<P> {
 #[derive(Debug, Clone)]
 pub struct ProjectGrant<P> {
     actor: Actor,
-    project: ProjectRecord,
+    project: Arc<ProjectRecord>,
     permission: PhantomData<P>,
 }
 
@@ -185,7 +188,7 @@ pub struct ProjectGrant<P> {
 #[derive(Debug, Clone)]
 pub struct AgencyGrant<P> {
     actor: Actor,
-    project: ProjectRecord,
+    project: Arc<ProjectRecord>,
     agency: AgencyId,
     permission: PhantomData<P>,
 }
@@ -301,7 +304,7 @@ pub fn project<P: Permission>(
     if actor.project().is_some_and(|own| *own != id) {
         return Err(ApiError::NotFound);
     }
-    let project = vault.project(&id)?.ok_or(ApiError::NotFound)?;
+    let project = vault.shared_project(&id)?.ok_or(ApiError::NotFound)?;
     actor.check::<P>()?;
     Ok(ProjectGrant { actor, project, permission: PhantomData })
 }

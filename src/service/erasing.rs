@@ -1,13 +1,16 @@
 //! What the rights of a person, an agency and time ask of the store: erase, show, withdraw, close, sweep.
 //!
-//! May see: store, policy, rights, ledgers. Must not see: agency. Every act is an event and, where a person asked, an
-//! entry of the project's ledger before anything is taken out; receipts are signed after it is out.
+//! May see: store, policy, rights, ledgers, approvals. Must not see: agency. Every act is an event and, where a person
+//! asked, an entry of the project's ledger before anything is taken out; receipts are signed after it is out. What takes
+//! out a whole agency or project is decided by two people, and the decision is used up in the transaction that begins it.
 
 use super::agreements;
-use super::auth::{AgencyGrant, EraseRecords, Operate, Permission, ProjectGrant, ReadHeld, Withdraw};
+use super::approvals;
+use super::auth::{Actor, AgencyGrant, EraseRecords, Operate, Permission, ProjectGrant, ReadHeld, Withdraw};
+use super::budgets;
 use super::error::ApiError;
 use super::ledgers::Said;
-use super::policy::Day;
+use super::policy::{Day, Matter};
 use super::rights::{Erasure, ErasureReason, ErasureReceipt, RetentionClock};
 use super::state::Centre;
 use crate::ledger::Hex;
@@ -57,7 +60,7 @@ pub(super) fn erase(
     let (project, agency, vault) = (grant.project(), grant.agency(), &centre.vault);
     let at = vault.now();
     let request = project.secret.digest(&[b"erase", agency.as_str().as_bytes(), record.as_bytes()]);
-    let ledger_entry = write(centre, grant, "erasure", request, "erased", at)?;
+    let ledger_entry = write(centre, grant, ("erasure", "erased"), request, at)?;
     let mut batch = Batch::new();
     let key = &centre.secrets.tombstone;
     key.bury(&mut batch, &project.id, agency, &record, ErasureReason::Request);
@@ -83,16 +86,27 @@ pub(super) fn erase(
 fn write<P: Permission>(
     centre: &Centre,
     grant: &AgencyGrant<P>,
-    action: &'static str,
+    words: (&'static str, &'static str),
     request: ContentDigest,
-    result: &'static str,
+    at: UtcTime,
+) -> Result<u64, ApiError> {
+    let role = grant.actor().role::<P>().unwrap_or(Role::Submitter);
+    write_as(centre, (grant.actor(), role), grant.project(), words, request, at)
+}
+
+fn write_as(
+    centre: &Centre,
+    (actor, role): (&Actor, Role),
+    project: &ProjectRecord,
+    (action, result): (&'static str, &'static str),
+    request: ContentDigest,
     at: UtcTime,
 ) -> Result<u64, ApiError> {
     let said = Said {
-        user: grant.actor().user()?,
-        agency: Some(grant.agency()),
-        role: grant.actor().role::<P>().unwrap_or(Role::Submitter),
-        project: grant.project(),
+        user: actor.user()?,
+        agency: actor.agency(),
+        role,
+        project,
         action,
         purpose: None,
         case: None,
@@ -115,7 +129,7 @@ pub(super) fn held(
     let (project, agency, vault) = (grant.project(), grant.agency(), &centre.vault);
     let at = vault.now();
     let request = project.secret.digest(&[b"held", agency.as_str().as_bytes(), record.as_bytes()]);
-    write(centre, grant, "held_read", request, "held", at)?;
+    write(centre, grant, ("held_read", "held"), request, at)?;
     let erased = centre.secrets.tombstone.erased(vault.store(), &project.id, agency, &record)?;
     let mut message = HeldMessage {
         project: project.id.clone(),
@@ -173,18 +187,24 @@ fn held_encoding(
     }
 }
 
-/// Takes the asker's agency out of the project: its encodings, its links on both sides, its keys. What the others
-/// have in common is derived anew, without it.
+/// Takes the asker's agency out of the project, as two people decided: its encodings, its links on both sides, its keys.
+/// What the others have in common is derived anew, without it.
 ///
 /// # Errors
-/// [`ApiError::UserMissing`]; the store's.
-pub(super) fn withdraw(centre: &Centre, grant: &AgencyGrant<Withdraw>) -> Result<RemovalReceipt, ApiError> {
+/// [`ApiError::UserMissing`]; [`ApiError::Approval`], [`ApiError::Rule`] for another decision; the store's.
+pub(super) fn withdraw(
+    centre: &Centre,
+    grant: &AgencyGrant<Withdraw>,
+    approval: &str,
+) -> Result<RemovalReceipt, ApiError> {
     let (project, agency, vault) = (grant.project(), grant.agency(), &centre.vault);
     let at = vault.now();
+    let decided = Matter::Withdrawal { agency: agency.clone() };
+    let batch = used(centre, project, (approval, &decided), grant.actor())?;
     let request = project.secret.digest(&[b"withdraw", agency.as_str().as_bytes()]);
-    write(centre, grant, "withdrawal", request, "withdrawn", at)?;
+    write(centre, grant, ("withdrawal", "withdrawn"), request, at)?;
     let event = grant.actor().event("agency_withdrawn").subject(agency);
-    let erased = vault.erase_agency(&project.id, agency, Batch::new(), event)?;
+    let erased = vault.erase_agency(&project.id, agency, batch, event)?;
     centre.front_doors.forget(&project.id);
     let event = NewEvent::new("run_started").subject("withdrawal");
     // One party that is left has nothing in common with anybody; a run that does not start is not the withdrawal's
@@ -194,6 +214,22 @@ pub(super) fn withdraw(centre: &Centre, grant: &AgencyGrant<Withdraw>) -> Result
         _ => centre.jobs.start(project, None, event).ok().map(|(run, _)| run.id),
     };
     Ok(signed(centre, project, Some(agency.clone()), at, erased, run))
+}
+
+/// The beginning of the transaction that carries out a removal: the decision of two people, used up.
+fn used(
+    centre: &Centre,
+    project: &ProjectRecord,
+    (approval, expected): (&str, &Matter),
+    by: &Actor,
+) -> Result<Batch, ApiError> {
+    let mut batch = Batch::new();
+    let (decided, _) = approvals::take(&centre.vault, &project.id, approval, by, &mut batch)?;
+    if decided.matter() == expected {
+        Ok(batch)
+    } else {
+        Err(ApiError::Rule("that decision is about something else"))
+    }
 }
 
 fn signed(
@@ -228,18 +264,26 @@ impl RemovalReceipt {
     }
 }
 
-/// Ends a project for the operator: its data key is destroyed first, then all of it but log and tombstones is removed.
+/// Ends a project for the operator, as two people decided: its data key is destroyed first, then all of it but log, ledger,
+/// decisions and tombstones is removed.
 ///
 /// # Errors
-/// The store's.
-pub(super) fn close(centre: &Centre, grant: &ProjectGrant<Operate>) -> Result<RemovalReceipt, ApiError> {
-    let at = centre.vault.now();
-    let erased = end(centre, grant.project(), grant.actor().event("project_closed"))?;
-    Ok(signed(centre, grant.project(), None, at, erased, None))
+/// [`ApiError::UserMissing`]; [`ApiError::Approval`], [`ApiError::Rule`] for another decision; the store's.
+pub(super) fn close(
+    centre: &Centre,
+    grant: &ProjectGrant<Operate>,
+    approval: &str,
+) -> Result<RemovalReceipt, ApiError> {
+    let (project, at) = (grant.project(), centre.vault.now());
+    let batch = used(centre, project, (approval, &Matter::Closure), grant.actor())?;
+    let request = project.secret.digest(&[b"close"]);
+    write_as(centre, (grant.actor(), Role::Operator), project, ("closure", "closed"), request, at)?;
+    let erased = end(centre, project, batch, grant.actor().event("project_closed"))?;
+    Ok(signed(centre, project, None, at, erased, None))
 }
 
-fn end(centre: &Centre, project: &ProjectRecord, event: NewEvent) -> Result<Erased, ApiError> {
-    centre.vault.close_project(&project.id, event)?;
+fn end(centre: &Centre, project: &ProjectRecord, batch: Batch, event: NewEvent) -> Result<Erased, ApiError> {
+    centre.vault.close_project(&project.id, batch, event)?;
     let erased = centre.vault.erase_project(&project.id)?;
     centre.front_doors.forget(&project.id);
     Ok(erased)
@@ -278,11 +322,12 @@ fn sweep_project(centre: &Centre, project: &ProjectRecord, report: &mut SweepRep
         || UtcTime::from_millis(now.millis() - i64::from(GRACE_DAYS) * 86_400_000)
             .is_ok_and(|then| Day::of(then) > last_day);
     if over {
-        end(centre, project, NewEvent::new("project_closed").subject("end of the agreement"))?;
+        end(centre, project, Batch::new(), NewEvent::new("project_closed").subject("end of the agreement"))?;
         report.projects += 1;
         return Ok(());
     }
     vault.erase_epochs_before(&project.id, project.epoch)?;
+    budgets::sweep(vault.store(), &project.id, today, usize::MAX)?;
     if !agreement.terms().standing {
         empty_waiting(centre, project)?;
     }

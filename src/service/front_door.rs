@@ -4,32 +4,26 @@
 //! May see: linkage's look-up, store, policy. Must not see: agency. The encoding asked with is compared in memory and
 //! kept nowhere; the answer says agencies and whom to call, never a score, a ref or a link.
 
-use super::agreements;
 use super::alerts::{self, AlertKind};
-use super::answers::{parties_by_id, party_messages};
+use super::answers::parties_by_id;
 use super::auth::{AgencyGrant, AskFrontDoor, Supervise};
 use super::budgets::{Outcome, note_outcome, second_look_due};
 use super::error::ApiError;
 use super::intake::IntakeError;
-use super::lookups::{Asked, Seen, Stated, Told, ask};
+use super::lookups::{Asked, Seen, Stated, Told, ask, others};
 use super::policy::{AnswerLevel, AskKind};
 use super::state::Centre;
 use crate::ledger::Actor as User;
 use crate::linkage::arena::Dataset;
 use crate::linkage::run::{Index, LookupOptions};
-use crate::store::{Batch, Once, ProjectRecord, RunInput, StoreError, Vault};
+use crate::store::{AgencyRecord, Batch, Once, ProjectRecord, RunInput, StoreError, Vault};
 use crate::wire::arrow::read_stream;
-use crate::wire::messages::{
-    CaseReference, FrontDoorAnswer, FrontDoorRequest, KnowingAgency, PartyMessage, ReasonCode,
-};
+use crate::wire::messages::{CaseReference, FrontDoorAnswer, FrontDoorRequest, KnowingAgency, ReasonCode};
 use crate::wire::{AgencyId, Band, EncodingBatch, ProjectId, PurposeCode, UtcTime, Visibility};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use subtle::ConstantTimeEq;
-
-/// Second looks listed at most.
-const LISTED_MAX: usize = 500;
 
 /// The encodings of projects with a front door, laid out in memory when first asked, and again when they changed.
 #[derive(Default)]
@@ -123,6 +117,8 @@ pub(super) struct SecondLook {
 #[derive(Debug, Serialize)]
 pub(super) struct SecondLooks {
     second_looks: Vec<SecondLook>,
+    /// Pass as `cursor` for the next page; absent on the last.
+    next: Option<String>,
 }
 
 fn looks_prefix(project: &ProjectId, agency: &AgencyId) -> String {
@@ -153,23 +149,24 @@ pub(super) fn stranger(
         record.content_digest().as_bytes(),
     ]);
     let asked = ask(centre, grant, AskKind::FrontDoor, &stated, digest, (1, once))?;
-    let every = agreements::current(vault, project)?.terms().second_look_every;
-    if second_look_due(&centre.secrets.second_look, &digest, every) {
+    let due = second_look_due(&centre.secrets.second_look, &digest, asked.second_look_every);
+    if due && !asked.repeated {
         put_second_look(vault, grant, &asked, request)?;
     }
     let laid = centre.front_doors.laid(vault, project)?;
-    let (seen, matches) = compare(vault, grant, &asked, &laid, &record)?;
+    let parties = parties_by_id(vault, project)?;
+    let (seen, matches) = compare((vault, grant), &asked, &laid, &record, &parties)?;
     let outcome = match seen.best {
         Some(Band::Match) => Outcome::Found,
         Some(Band::Review) => Outcome::NearMiss,
         Some(Band::None) | None => Outcome::Nobody,
     };
-    note_outcome(vault.store(), &asked.terms, &asked.asking(), outcome)?;
+    if !asked.repeated {
+        note_outcome(vault.store(), &asked.terms, &asked.asking(), outcome)?;
+    }
     let answer = seen.answer();
     asked.close(centre, &[seen])?;
-    let parties = party_messages(vault, project)?;
-    let others = |party: &PartyMessage| party.agency != *grant.agency();
-    let parties = parties.into_iter().filter(others).collect();
+    let parties = others(vault, grant, &parties)?;
     Ok(FrontDoorAnswer { answer, matches, parties, entry: asked.index, at: asked.at })
 }
 
@@ -195,15 +192,14 @@ fn encoding(project: &ProjectRecord, request: &FrontDoorRequest) -> Result<Encod
 }
 
 fn compare(
-    vault: &Vault,
-    grant: &AgencyGrant<AskFrontDoor>,
+    (vault, grant): (&Vault, &AgencyGrant<AskFrontDoor>),
     asked: &Asked<'_>,
     laid: &Laid,
     record: &EncodingBatch,
+    parties: &BTreeMap<AgencyId, AgencyRecord>,
 ) -> Result<(Seen, Vec<KnowingAgency>), ApiError> {
     let question = Dataset::from_batch(grant.agency().clone(), record);
     let found = laid.index.find(&question, 0).map_err(|error| ApiError::Internal(error.to_string()))?;
-    let parties = parties_by_id(vault, grant.project())?;
     let mut seen = Seen { known: true, ..Seen::default() };
     let mut matches = Vec::new();
     for found in found.iter().filter(|found| found.band > Band::None) {
@@ -261,16 +257,24 @@ fn put_second_look(
     Ok(vault.store().apply(&batch)?)
 }
 
-/// What a second person is to look at, or has looked at.
+/// What a second person is to look at, or has looked at, after ledger entry `after`.
 ///
 /// # Errors
 /// The store's.
-pub(super) fn second_looks(vault: &Vault, grant: &AgencyGrant<Supervise>) -> Result<SecondLooks, ApiError> {
+pub(super) fn second_looks(
+    vault: &Vault,
+    grant: &AgencyGrant<Supervise>,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<SecondLooks, ApiError> {
     let prefix = looks_prefix(&grant.project().id, grant.agency());
-    let pairs = vault.store().scan(prefix.as_bytes(), None, LISTED_MAX)?;
+    let after = after.map(|entry| format!("{prefix}{entry:020}"));
+    let pairs = vault.store().scan(prefix.as_bytes(), after.as_deref().map(str::as_bytes), limit)?;
     let read = pairs.iter().map(|(_, bytes)| serde_json::from_slice(bytes));
-    let second_looks = read.collect::<Result<_, _>>();
-    Ok(SecondLooks { second_looks: second_looks.map_err(unreadable)? })
+    let second_looks: Vec<SecondLook> = read.collect::<Result<_, _>>().map_err(unreadable)?;
+    let full = second_looks.len() == limit;
+    let next = second_looks.last().filter(|_| full).map(|look| look.entry.to_string());
+    Ok(SecondLooks { second_looks, next })
 }
 
 /// Writes down what the second person found. Not the one who asked.

@@ -6,12 +6,13 @@
 use super::agreements;
 use super::error::ApiError;
 use super::linking::{LinkingError, Means, link_project};
+use super::policy::Agreement;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::join::JoinError;
 use crate::linkage::run::RunError;
 use crate::store::{Earlier, NewEvent, Once, ProjectRecord, RunInput, RunRecord, Side, StoreError, Vault};
 use crate::wire::messages::{RunMessage, RunState};
-use crate::wire::{ProjectId, RunId};
+use crate::wire::{Epoch, ProjectId, RunId};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,10 +29,13 @@ struct Job {
     computing: AtomicBool,
 }
 
+/// Runs that wait or compute, each with its project and epoch.
+type Waiting = HashMap<RunId, (ProjectId, Epoch, Arc<Job>)>;
+
 struct Inner {
     vault: Arc<Vault>,
     pool: rayon::ThreadPool,
-    jobs: Mutex<HashMap<RunId, (ProjectId, Arc<Job>)>>,
+    jobs: Mutex<Waiting>,
     turn: Mutex<()>,
 }
 
@@ -76,7 +80,7 @@ impl Jobs {
             Earlier::None => {}
         }
         let mut jobs = self.inner.jobs();
-        if let Some(waiting) = waiting(&jobs, &project.id) {
+        if let Some(waiting) = waiting(&jobs, project) {
             vault.remember_alone(once, waiting.as_str())?;
             return Ok((vault.run(&project.id, &waiting)?.ok_or(ApiError::NotFound)?, false));
         }
@@ -97,7 +101,7 @@ impl Jobs {
         }
         let run = vault.begin_run(&project.id, project.epoch, inputs, once, event)?;
         let job = Arc::new(Job::default());
-        jobs.insert(run.id.clone(), (project.id.clone(), Arc::clone(&job)));
+        jobs.insert(run.id.clone(), (project.id.clone(), project.epoch, Arc::clone(&job)));
         drop(jobs);
         self.spawn(project.clone(), run.clone(), job)?;
         Ok((run, true))
@@ -123,7 +127,7 @@ impl Jobs {
     #[must_use]
     pub fn cancel(&self, id: &RunId) -> bool {
         match self.inner.jobs().get(id) {
-            Some((_, job)) => {
+            Some((_, _, job)) => {
                 job.control.cancel();
                 true
             }
@@ -133,7 +137,7 @@ impl Jobs {
 
     /// Asks every run to stop and waits until they have, at most `seconds_max`.
     pub fn stop(&self, seconds_max: u64) {
-        self.inner.jobs().values().for_each(|(_, job)| job.control.cancel());
+        self.inner.jobs().values().for_each(|(_, _, job)| job.control.cancel());
         let until = std::time::Instant::now() + std::time::Duration::from_secs(seconds_max);
         while !self.inner.jobs().is_empty() && std::time::Instant::now() < until {
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -150,7 +154,7 @@ impl Jobs {
     #[must_use]
     pub fn message(&self, run: &RunRecord) -> RunMessage {
         let jobs = self.inner.jobs();
-        let job = jobs.get(&run.id).map(|(_, job)| &job.control);
+        let job = jobs.get(&run.id).map(|(_, _, job)| &job.control);
         let total = if run.state == RunState::Finished { 1 } else { 0 };
         RunMessage {
             id: run.id.clone(),
@@ -167,7 +171,7 @@ impl Jobs {
 }
 
 impl Inner {
-    fn jobs(&self) -> MutexGuard<'_, HashMap<RunId, (ProjectId, Arc<Job>)>> {
+    fn jobs(&self) -> MutexGuard<'_, Waiting> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -218,12 +222,15 @@ impl Inner {
             for (input, facts) in run.inputs.iter().zip(&linked.facts) {
                 self.vault.write_facts(&run.id, &input.agency, facts)?;
             }
-            self.vault.note_reviews(&run, &linked.reviews, reference)?;
+            // A shadow run must not take the present epoch's reviews off the desk: its first run after the change will.
+            if self.vault.project(&run.project)?.is_some_and(|now| now.epoch == run.epoch) {
+                self.vault.note_reviews(&run, &linked.reviews, reference)?;
+            }
             self.vault.finish_run(project, &run, &linked.links)?;
         }
-        let all = run.inputs.len() == self.vault.parties(&project.id)?.len();
+        let all = run.inputs.len() >= awaited(&self.vault, project, &agreement)?;
         if all && !agreement.terms().standing {
-            self.vault.empty_datasets(&project.id, run.epoch)?;
+            self.vault.empty_datasets(&run)?;
         }
         Ok(())
     }
@@ -260,9 +267,11 @@ impl From<LinkingError> for RunFault {
 }
 
 /// A run of this project that has not begun to compute: it will see what is sealed by then.
-fn waiting(jobs: &HashMap<RunId, (ProjectId, Arc<Job>)>, project: &ProjectId) -> Option<RunId> {
+fn waiting(jobs: &Waiting, project: &ProjectRecord) -> Option<RunId> {
     let waits = |job: &Job| !job.computing.load(Ordering::Acquire) && !job.control.is_cancelled();
-    jobs.iter().find(|(_, (of, job))| of == project && waits(job)).map(|(id, _)| id.clone())
+    let same = |of: &ProjectId, epoch: Epoch| *of == project.id && epoch == project.epoch;
+    let found = jobs.iter().find(|(_, (of, epoch, job))| same(of, *epoch) && waits(job));
+    found.map(|(id, _)| id.clone())
 }
 
 /// A project that keeps no encodings is linked when every party has sent its dataset, and then once: the run that
@@ -272,16 +281,23 @@ fn ephemeral(
     project: &ProjectRecord,
     inputs: &[RunInput],
 ) -> Result<Option<RunRecord>, ApiError> {
-    if agreements::current(vault, project)?.terms().standing {
+    let agreement = agreements::current(vault, project)?;
+    if agreement.terms().standing {
         return Ok(None);
     }
     match vault.latest_run(&project.id, project.epoch)? {
         Some(latest) if inputs.is_empty() => Ok(Some(latest)),
-        _ if inputs.len() < vault.parties(&project.id)?.len() => Err(ApiError::Rule(
+        _ if inputs.len() < awaited(vault, project, &agreement)? => Err(ApiError::Rule(
             "this project keeps no encodings: it is linked when every party has sent a whole dataset",
         )),
         _ => Ok(None),
     }
+}
+
+/// Parties whose dataset a project that keeps none waits for: who is in the agreement and has not left.
+fn awaited(vault: &Vault, project: &ProjectRecord, agreement: &Agreement) -> Result<usize, StoreError> {
+    let parties = vault.parties(&project.id)?;
+    Ok(parties.iter().filter(|party| agreement.party(&party.id).is_some()).count())
 }
 
 pub(super) fn current_inputs(vault: &Vault, project: &ProjectRecord) -> Result<Vec<RunInput>, StoreError> {

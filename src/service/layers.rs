@@ -50,7 +50,8 @@ pub(super) async fn observe(
         Err(error) => ("none".to_owned(), error.as_response_error().status_code().as_u16()),
     };
     // A method nobody serves is an arbitrary text of the client's; it is no label.
-    let method = if route == "none" { "any".to_owned() } else { method };
+    let served = super::routes::ROUTES.contains(&(method.as_str(), route.as_str()));
+    let method = if served { method } else { "any".to_owned() };
     let took = began.elapsed();
     state.metrics.count(&method, &route, status, took);
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -6,18 +6,21 @@
 
 use super::agreements;
 use super::alerts::{self, AlertKind};
-use super::answers::{in_force, parties_by_id, party_messages};
+use super::answers::{in_force, parties_by_id, party_message};
 use super::auth::{AgencyGrant, Ask, Permission};
 use super::budgets::{self, Asking, BudgetError};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{AllowedLookup, AnswerLevel, AskKind, BudgetTerms, Day, LookupAsk, decide_lookup};
+use super::referrals;
 use super::state::Centre;
 use crate::ledger::Actor as User;
-use crate::store::{AgencyRecord, Batch, Earlier, LinkRecord, Once, ProjectRecord, RunRecord, Vault};
+use crate::store::{
+    AgencyRecord, Batch, Earlier, LinkRecord, Once, ProjectRecord, RunRecord, StoreError, Vault,
+};
 use crate::wire::messages::{
     Answer, AnswerMatch, AskedItem, CaseReference, KnowingAgency, LOOKUPS_MAX, LookupAnswer,
-    LookupBatchAnswer, LookupBatchRequest, LookupRequest, RecordAnswer, Role, RunState,
+    LookupBatchAnswer, LookupBatchRequest, LookupRequest, PartyMessage, RecordAnswer, Role, RunState,
 };
 use crate::wire::{AgencyId, Band, ContentDigest, LawfulBasis, ProjectId, PurposeCode, RecordRef, UtcTime};
 use std::collections::BTreeMap;
@@ -35,6 +38,10 @@ pub(super) struct Stated<'a> {
 pub(super) struct Asked<'g> {
     pub(super) allowed: AllowedLookup,
     pub(super) terms: BudgetTerms,
+    /// One front-door question in so many is looked at by a second person.
+    pub(super) second_look_every: u32,
+    /// Whether the very question was asked and paid for before.
+    pub(super) repeated: bool,
     pub(super) at: UtcTime,
     project: &'g ProjectRecord,
     agency: &'g AgencyId,
@@ -57,6 +64,8 @@ pub(super) struct Seen {
     pub(super) matches: Vec<AnswerMatch>,
     /// Records of other agencies that the answer tells of, and whether their agencies may know who asked.
     pub(super) told: Vec<Told>,
+    /// The asker's record, if the answer names the broker: it is put before the broker.
+    pub(super) referred: Option<RecordRef>,
 }
 
 /// A record of another agency that an answer tells of.
@@ -128,6 +137,8 @@ pub(super) fn ask<'g, P: Permission>(
     let case = stated.case.map(|case| centre.secrets.case.digest(&project.id, agency, case.as_str()));
     let mut asked = Asked {
         terms: agreement.terms().budgets,
+        second_look_every: agreement.terms().second_look_every,
+        repeated,
         allowed,
         at,
         project,
@@ -143,6 +154,10 @@ pub(super) fn ask<'g, P: Permission>(
     let charge = |batch: &mut Batch| -> Result<(), BudgetError> {
         // The same question under the same key was paid for; it is written down again all the same.
         if !repeated {
+            // Its twin was written down a moment ago: that one is charged, and this may be sent again.
+            if vault.earlier(once)? != Earlier::None {
+                return Err(StoreError::Conflict.into());
+            }
             budgets::charge(vault.store(), &asked.terms, &asked.asking(), batch)?;
             vault.remember(batch, once, "asked")?;
         }
@@ -193,6 +208,11 @@ impl Asked<'_> {
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         centre.ledgers.log(&self.project.id)?.record_all(&entries, |batch, first| {
             for (entry, seen) in (first..).zip(seen) {
+                if let Some(record) = seen.referred {
+                    let asker = (self.agency.clone(), record);
+                    let asked = referrals::asked(asker, self.user, self.allowed.purpose(), (entry, at))?;
+                    centre.vault.stage_referral(batch, self.project, asked)?;
+                }
                 for (number, told) in seen.told.iter().filter(|told| told.mutual).enumerate() {
                     let item = AskedItem {
                         entry,
@@ -223,7 +243,7 @@ pub(super) struct View<'c> {
     vault: &'c Vault,
     project: &'c ProjectRecord,
     pub(super) run: Option<RunRecord>,
-    parties: BTreeMap<AgencyId, AgencyRecord>,
+    pub(super) parties: BTreeMap<AgencyId, AgencyRecord>,
 }
 
 impl<'c> View<'c> {
@@ -277,6 +297,7 @@ impl<'c> View<'c> {
             mutual: back.is_some(),
         });
         if level > AnswerLevel::YesNo {
+            seen.referred = seen.referred.or(link.brokered.then_some(link.own));
             seen.matches.push(AnswerMatch {
                 knows: KnowingAgency {
                     agency: party.id.clone(),
@@ -316,7 +337,7 @@ pub(super) fn one(
     let asked = ask(centre, grant, AskKind::OwnRecord, &stated, digest, (1, once))?;
     let view = View::new(&centre.vault, project)?;
     let seen = view.seen(&asked, &request.record)?;
-    let parties = others(&centre.vault, grant)?;
+    let parties = others(&centre.vault, grant, &view.parties)?;
     let seen = [seen];
     asked.close(centre, &seen)?;
     let [seen] = seen;
@@ -355,7 +376,7 @@ pub(super) fn many(
     let view = View::new(&centre.vault, project)?;
     let seen = request.records.iter().map(|record| view.seen(&asked, record));
     let seen: Vec<Seen> = seen.collect::<Result<_, _>>()?;
-    let parties = others(&centre.vault, grant)?;
+    let parties = others(&centre.vault, grant, &view.parties)?;
     asked.close(centre, &seen)?;
     let answers = request.records.iter().zip(seen).map(|(record, seen)| RecordAnswer {
         record: *record,
@@ -366,10 +387,12 @@ pub(super) fn many(
     Ok(LookupBatchAnswer { answers: answers.collect(), parties, run, at: asked.at })
 }
 
-pub(super) fn others(
+/// The parties of a project but the asker's agency, with the age of their data.
+pub(super) fn others<P>(
     vault: &Vault,
-    grant: &AgencyGrant<Ask>,
-) -> Result<Vec<crate::wire::messages::PartyMessage>, ApiError> {
-    let parties = party_messages(vault, grant.project())?;
-    Ok(parties.into_iter().filter(|party| party.agency != *grant.agency()).collect())
+    grant: &AgencyGrant<P>,
+    parties: &BTreeMap<AgencyId, AgencyRecord>,
+) -> Result<Vec<PartyMessage>, ApiError> {
+    let others = parties.values().filter(|party| party.id != *grant.agency());
+    others.map(|party| party_message(vault, grant.project(), party)).collect()
 }

@@ -1,8 +1,9 @@
 //! Counts of requests for Prometheus. Labels are routes, never paths: paths hold ids.
 
+use crate::wire::UtcTime;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Upper bounds of the duration classes, in milliseconds.
@@ -19,7 +20,11 @@ struct Series {
 #[derive(Default)]
 pub(super) struct Metrics {
     requests: Mutex<BTreeMap<(String, String, u16), Series>>,
+    reviews: Mutex<Option<(UtcTime, Arc<[ReviewFigures]>)>>,
 }
+
+/// Milliseconds for which the figures of the reviews stand: to count them, every review is read.
+const REVIEWS_STAND_MS: i64 = 60_000;
 
 /// The reviews of one project.
 pub(super) struct ReviewFigures {
@@ -29,6 +34,23 @@ pub(super) struct ReviewFigures {
 }
 
 impl Metrics {
+    /// The figures of the reviews, counted anew by `count` when they are a minute old.
+    pub(super) fn reviews<E>(
+        &self,
+        now: UtcTime,
+        count: impl FnOnce() -> Result<Vec<ReviewFigures>, E>,
+    ) -> Result<Arc<[ReviewFigures]>, E> {
+        // Held while they are counted: two readers at once count once.
+        let mut kept = self.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = |at: UtcTime| (0..REVIEWS_STAND_MS).contains(&(now.millis() - at.millis()));
+        if let Some((_, figures)) = kept.as_ref().filter(|(at, _)| stands(*at)) {
+            return Ok(Arc::clone(figures));
+        }
+        let figures: Arc<[ReviewFigures]> = count()?.into();
+        *kept = Some((now, Arc::clone(&figures)));
+        Ok(figures)
+    }
+
     /// Counts an answered request. There are as many series as routes times answers: bounded.
     pub(super) fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,5 +119,20 @@ mod tests {
         assert!(text.contains(&format!("bucket{series},le=\"0.005\"}} 0\n")), "{text}");
         assert!(text.contains(&format!("bucket{series},le=\"0.010\"}} 1\n")));
         assert!(text.contains(&format!("sum{series}}} 0.007000\n")));
+    }
+
+    #[test]
+    fn reviews_are_counted_once_a_minute_however_often_they_are_read() {
+        let (metrics, counted) = (Metrics::default(), std::cell::Cell::new(0u64));
+        let open_at = |ms: i64| {
+            let count = || {
+                counted.set(counted.get() + 1);
+                let project = "p".parse().unwrap();
+                Ok::<_, ()>(vec![ReviewFigures { project, open: counted.get(), oldest_seconds: 0 }])
+            };
+            metrics.reviews(UtcTime::from_millis(ms).unwrap(), count).unwrap()[0].open
+        };
+        assert_eq!([0, 15_000, 59_999].map(open_at), [1, 1, 1]);
+        assert_eq!([60_000, 61_000, 5_000].map(open_at), [2, 2, 3], "a clock that falls back counts anew");
     }
 }

@@ -7,7 +7,8 @@
 //! runs, `lookups` for questions, [`answers`] for what else an agency may learn. Refusals are all in [`error`].
 //! What the agreement allows is decided by [`policy`] ([`agreements`] knows which one holds), how much of it by
 //! [`budgets`]; what was asked stands in [`ledgers`] before it is answered. What of a table may leave stands in
-//! [`suppress`], and when a record ends in [`rights`].
+//! [`suppress`], and when a record ends in [`rights`]; `erasing` does it. What two people decide stands in `approvals` and `decided`, who
+//! may learn of a record in `shield`, uncertain pairs in `review`, whom the broker names in `referrals`.
 
 pub mod aggregate;
 pub mod agreements;
@@ -18,6 +19,7 @@ pub mod auth;
 mod body;
 pub mod budgets;
 mod console;
+mod decided;
 pub mod dpia;
 pub mod erasing;
 pub mod error;
@@ -32,6 +34,7 @@ mod linking;
 mod lookups;
 mod metrics;
 pub mod policy;
+mod referrals;
 mod review;
 pub mod rights;
 pub mod routes;

@@ -16,6 +16,7 @@ use crate::wire::messages::{
 };
 use crate::wire::{AgencyId, Band, LinkReference, RecordRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Records one request may name on each side.
 const APART_RECORDS_MAX: usize = 64;
@@ -30,7 +31,7 @@ fn latest<P>(vault: &Vault, grant: &AgencyGrant<P>) -> Result<Option<RunRecord>,
 struct Reader<'c> {
     centre: &'c Centre,
     grant: &'c AgencyGrant<Review>,
-    agreement: Agreement,
+    agreement: Arc<Agreement>,
     parties: BTreeMap<AgencyId, AgencyRecord>,
     latest: Option<RunRecord>,
 }

@@ -74,9 +74,8 @@ routes! {
     PUT "/v1/projects/{project}/broker" => h::projects::set_broker;
     GET "/v1/projects/{project}/shields" => h::shields::list;
     PUT "/v1/projects/{project}/shields/{record}" => h::shields::put;
-    GET "/v1/projects/{project}/unshields" => h::shields::unshields;
-    POST "/v1/projects/{project}/unshields" => h::shields::propose;
-    POST "/v1/projects/{project}/unshields/{unshield}/decision" => h::shields::decide;
+    GET "/v1/projects/{project}/referrals" => h::referrals::list;
+    POST "/v1/projects/{project}/referrals/{referral}" => h::referrals::decide;
     GET "/v1/projects/{project}/notices" => h::shields::notices;
     GET "/v1/projects/{project}/reviews" => h::reviews::list;
     GET "/v1/projects/{project}/reviews/{reference}" => h::reviews::read;

@@ -41,6 +41,15 @@ pub enum SecretsError {
         /// What is wrong, and what to do.
         what: &'static str,
     },
+    /// A rotation of the root key did not come to its end.
+    #[error(
+        "{} stands: a rotation of the root key was interrupted, run 'blindlink store rotate-root-key' again",
+        path.display()
+    )]
+    Rotating {
+        /// The new key.
+        path: PathBuf,
+    },
     /// Not 32 bytes.
     #[error("{origin} does not give exactly 32 bytes: it is not a key of this program")]
     Length {
@@ -108,6 +117,62 @@ pub fn root_key(config: &CentralConfig) -> Result<RootKey, SecretsError> {
     root_key_or_new(config, false)
 }
 
+/// The new root key of a rotation, made now unless an interrupted one left it: it stands beside the present one until
+/// [`finish_rotation`].
+///
+/// # Errors
+/// [`SecretsError`]; [`SecretsError::Io`] where the root key comes from elsewhere.
+pub fn begin_rotation(config: &CentralConfig) -> Result<RootKey, SecretsError> {
+    if config.root_key != RootKeySource::Folder {
+        return Err(SecretsError::Io {
+            what: "the root key comes from elsewhere".to_owned(),
+            cause: "make the new one there and name its file with --to".to_owned(),
+        });
+    }
+    root(file_secret(&next_root(config), true)?)
+}
+
+/// Puts the new root key in the place of the present one: the store is under it.
+///
+/// # Errors
+/// [`SecretsError::Io`].
+pub fn finish_rotation(config: &CentralConfig) -> Result<(), SecretsError> {
+    let (from, to) = (next_root(config), config.secrets_folder().join(FILES[4]));
+    std::fs::rename(&from, &to).map_err(|error| io("cannot rename", &from, &error))?;
+    // So that the new name is on disk; not every system lets a folder be opened.
+    if let Ok(folder) = File::open(config.secrets_folder()) {
+        folder.sync_all().map_err(|error| io("cannot write", &to, &error))?;
+    }
+    Ok(())
+}
+
+/// The root key that a rotation begins from.
+///
+/// # Errors
+/// [`SecretsError`].
+pub fn present_root_key(config: &CentralConfig) -> Result<RootKey, SecretsError> {
+    match &config.root_key {
+        RootKeySource::Folder => root(file_secret(&config.secrets_folder().join(FILES[4]), false)?),
+        _ => root_key(config),
+    }
+}
+
+/// A root key in a file of its own.
+///
+/// # Errors
+/// [`SecretsError`].
+pub fn root_key_in(path: &Path) -> Result<RootKey, SecretsError> {
+    root(file_secret(path, false)?)
+}
+
+fn next_root(config: &CentralConfig) -> PathBuf {
+    config.secrets_folder().join("root.key.next")
+}
+
+fn root(bytes: Zeroizing<[u8; SECRET_BYTES]>) -> Result<RootKey, SecretsError> {
+    Ok(RootKey::from_bytes(&Zeroizing::new(bytes.to_vec()))?)
+}
+
 /// The key that signs the ledger alone, for the care of a stopped service's store.
 ///
 /// # Errors
@@ -133,13 +198,15 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), SecretsError> {
 }
 
 fn root_key_or_new(config: &CentralConfig, create: bool) -> Result<RootKey, SecretsError> {
+    let next = next_root(config);
     let bytes = match &config.root_key {
+        RootKeySource::Folder if next.exists() => return Err(SecretsError::Rotating { path: next }),
         RootKeySource::Folder => file_secret(&config.secrets_folder().join(FILES[4]), create)?,
         RootKeySource::File(path) => file_secret(path, false)?,
         RootKeySource::Credential(name) => credential(name)?,
         RootKeySource::Command(words) => from_command(words)?,
     };
-    Ok(RootKey::from_bytes(&Zeroizing::new(bytes.to_vec()))?)
+    root(bytes)
 }
 
 fn file_secret(path: &Path, create: bool) -> Result<Zeroizing<[u8; SECRET_BYTES]>, SecretsError> {
@@ -318,6 +385,30 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             mode(0o600);
         }
+        Secrets::open(&config, false).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_that_was_interrupted_is_said_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        Secrets::open(&config, true).unwrap();
+        let root_file = || std::fs::read(folder.path().join("secrets/root.key")).unwrap();
+        let before = root_file();
+        begin_rotation(&config).unwrap();
+        let next = std::fs::read(folder.path().join("secrets/root.key.next")).unwrap();
+        assert_eq!((root_file(), next != before), (before, true));
+        let refused = Secrets::open(&config, false).unwrap_err().to_string();
+        assert!(refused.contains("rotate-root-key"), "{refused}");
+        present_root_key(&config).unwrap();
+        begin_rotation(&config).unwrap();
+        assert_eq!(
+            std::fs::read(folder.path().join("secrets/root.key.next")).unwrap(),
+            next,
+            "the same again"
+        );
+        finish_rotation(&config).unwrap();
+        assert_eq!(root_file(), next);
         Secrets::open(&config, false).unwrap();
     }
 

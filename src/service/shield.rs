@@ -1,19 +1,19 @@
-//! Shields by request: who may learn of a record, unshielding by two people, breaking the glass.
+//! Shields by request: who may learn of a record, and breaking the glass.
 //!
-//! What a shield does to a run stands in [`super::linking`], what it does to an answer in the store's veil.
+//! What a shield does to a run stands in [`super::linking`], what it does to an answer in the store's veil; two people
+//! open a record as they decide everything, in [`super::approvals`].
 
 use super::alerts::{self, AlertKind};
-use super::auth::{AgencyGrant, Ask, ReadShields, Shield, Submit, Unshield};
+use super::auth::{AgencyGrant, Ask, ReadShields, Shield, Submit};
 use super::error::ApiError;
 use super::lookups::{self, Stated, View};
-use super::policy::{Approval, ApprovalState, AskKind, Matter, Person};
+use super::policy::AskKind;
 use super::state::Centre;
 use crate::store::{ShieldRecord, Vault};
 use crate::wire::messages::{
     BreakGlass, LookupAnswer, NoticeKind, NoticeMessage, ShieldList, ShieldMessage, ShieldPut,
-    UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose, Why,
 };
-use crate::wire::{AgencyId, DatasetId, RecordRef, Visibility};
+use crate::wire::{AgencyId, DatasetId, ProjectId, RecordRef, Visibility};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes down, before an upload is sealed, what it says of who may learn of its records. What was hidden
@@ -151,107 +151,45 @@ fn own_current<P>(vault: &Vault, grant: &AgencyGrant<P>, record: &RecordRef) -> 
     if own { Ok(()) } else { Err(ApiError::NotFound) }
 }
 
-fn person(grant: &AgencyGrant<Unshield>) -> Result<Person, ApiError> {
-    let actor = grant.actor().user()?.clone();
-    Ok(Person { agency: Some(grant.agency().clone()), actor, key: grant.actor().key().clone() })
-}
-
-fn line(why: Why) -> Result<crate::wire::messages::Line, ApiError> {
-    why.text().parse().map_err(|_| ApiError::Internal("a reason is no line".to_owned()))
-}
-
-fn unshield_message(id: String, approval: &Approval, vault: &Vault) -> Result<UnshieldMessage, ApiError> {
-    let Matter::Unshield { record, until, .. } = approval.matter() else {
-        return Err(ApiError::Internal("a stored unshield is another matter".to_owned()));
-    };
-    let state = match approval.state(vault.now())? {
-        ApprovalState::Proposed => "proposed",
-        ApprovalState::Approved => "approved",
-        ApprovalState::Refused => "refused",
-        ApprovalState::Withdrawn => "withdrawn",
-        ApprovalState::Lapsed => "lapsed",
-        ApprovalState::Used => "used",
-    };
-    Ok(UnshieldMessage {
-        id,
-        record: *record,
-        until: *until,
-        lapses: approval.lapses(),
-        state: state.to_owned(),
-    })
-}
-
-/// Proposes to open a shielded record for a time.
+/// Whether two people may be asked to open a record of `agency`: it is shielded, as far as the agency knows.
 ///
 /// # Errors
-/// [`ApiError::NotFound`]; [`ApiError::Rule`] when it is not shielded; [`ApiError::Approval`].
-pub(super) fn propose(
+/// [`ApiError::NotFound`]; [`ApiError::Rule`] when it is not shielded.
+pub(super) fn may_be_opened(
     vault: &Vault,
-    grant: &AgencyGrant<Unshield>,
-    propose: &UnshieldPropose,
-) -> Result<UnshieldMessage, ApiError> {
-    let (project, agency) = (grant.project(), grant.agency());
-    let shield = vault.shield(&project.id, agency, &propose.record)?;
+    project: &ProjectId,
+    agency: &AgencyId,
+    record: &RecordRef,
+) -> Result<(), ApiError> {
+    let shield = vault.shield(project, agency, record)?;
     let shield = shield.map(|shield| told_of(&shield, agency)).ok_or(ApiError::NotFound)?;
-    if shield.said() != Visibility::Hidden {
-        return Err(ApiError::Rule("only a shielded record can be opened"));
+    if shield.said() == Visibility::Hidden {
+        Ok(())
+    } else {
+        Err(ApiError::Rule("only a shielded record can be opened"))
     }
-    let matter = Matter::Unshield { agency: agency.clone(), record: propose.record, until: propose.until };
-    let (by, why) = (person(grant)?, line(propose.why)?);
-    let approval = Approval::propose(project.id.clone(), matter, by, why, vault.now(), propose.hours)?;
-    let id = vault.new_unshield(&project.id, agency, &approval, grant.actor().event("unshield_proposed"))?;
-    unshield_message(id, &approval, vault)
 }
 
-/// The agency's proposals.
+/// Tells the agency and the operator that two people opened one of its records; the operator learns not which.
 ///
 /// # Errors
 /// The store's.
-pub(super) fn unshields(vault: &Vault, grant: &AgencyGrant<Unshield>) -> Result<UnshieldList, ApiError> {
-    let found: Vec<(String, Approval)> = vault.unshields(&grant.project().id, grant.agency())?;
-    let unshields = found.into_iter().map(|(id, approval)| unshield_message(id, &approval, vault));
-    Ok(UnshieldList { unshields: unshields.collect::<Result<_, _>>()? })
-}
-
-/// The second person's word. A yes opens the record at once; both its agency and the operator are told.
-///
-/// # Errors
-/// [`ApiError::NotFound`]; [`ApiError::Approval`] for the same person, a second use, a lapsed proposal.
-pub(super) fn decide(
+pub(super) fn tell_opened(
     vault: &Vault,
-    grant: &AgencyGrant<Unshield>,
-    id: &str,
-    decide: UnshieldDecide,
-) -> Result<UnshieldMessage, ApiError> {
-    let (project, agency, now) = (grant.project(), grant.agency(), vault.now());
-    let stored: Vec<(String, Approval)> = vault.unshields(&project.id, agency)?;
-    let (id, before) = stored.into_iter().find(|(known, _)| known == id).ok_or(ApiError::NotFound)?;
-    let mut approval = before.clone();
-    if !decide.approve {
-        approval.refuse(person(grant)?, line(decide.why)?, now)?;
-        let event = grant.actor().event("unshield_refused");
-        vault.put_unshield((&project.id, agency, &id), (&before, &approval), None, event)?;
-        return unshield_message(id, &approval, vault);
-    }
-    approval.approve(person(grant)?, line(decide.why)?, now)?;
-    let proof = approval.take(person(grant)?, now)?;
-    let Matter::Unshield { record, until, .. } = proof.matter() else { return Err(ApiError::NotFound) };
-    let shield = vault.shield(&project.id, agency, record)?.ok_or(ApiError::NotFound)?;
-    let opened = ShieldRecord { open_until: Some(*until), ..shield.clone() };
-    let event = grant.actor().event("unshielded");
-    let steps = (&before, &approval);
-    vault.put_unshield((&project.id, agency, &id), steps, Some((record, &shield, &opened)), event)?;
+    project: &ProjectId,
+    agency: &AgencyId,
+    record: &RecordRef,
+) -> Result<(), ApiError> {
     let notice = NoticeMessage {
         number: 0,
-        at: now,
+        at: vault.now(),
         kind: NoticeKind::Unshielded,
         record: Some(*record),
         agency: Some(agency.clone()),
-        why: Some(decide.why),
+        why: None,
     };
-    vault.notify(&project.id, Some(agency), notice.clone())?;
-    vault.notify(&project.id, None, NoticeMessage { record: None, ..notice })?;
-    unshield_message(id, &approval, vault)
+    vault.notify(project, Some(agency), notice.clone())?;
+    Ok(vault.notify(project, None, NoticeMessage { record: None, ..notice })?)
 }
 
 /// Hours in which an agency may break the glass for one of its records once.
@@ -276,12 +214,16 @@ pub(super) fn break_glass(
     };
     let parts = [&b"break-glass"[..], agency.as_str().as_bytes(), asked.record.as_bytes()];
     let digest = project.secret.digest(&parts);
-    let question = lookups::ask(centre, grant, AskKind::OwnRecord, &stated, digest, (1, None))?;
     own_current(vault, grant, &asked.record)?;
+    let again = ApiError::Rule("the glass was broken for this record within a day: it gives one view");
+    if vault.glass_is_broken(&project.id, agency, &asked.record)? {
+        return Err(again);
+    }
+    let question = lookups::ask(centre, grant, AskKind::OwnRecord, &stated, digest, (1, None))?;
     let event = grant.actor().event("glass_broken");
     let until = question.at.plus_hours(GLASS_HOURS);
     if !vault.break_glass(&project.id, agency, &asked.record, until, event)? {
-        return Err(ApiError::Rule("the glass was broken for this record within a day: it gives one view"));
+        return Err(again);
     }
     alerts::raise(vault.store(), &AlertKind::BreakGlass, &question.asking())?;
     let notice = NoticeMessage {
@@ -308,7 +250,7 @@ pub(super) fn break_glass(
     let seen = [seen];
     question.close(centre, &seen)?;
     let [seen] = seen;
-    let parties = lookups::others(vault, grant)?;
+    let parties = lookups::others(vault, grant, &view.parties)?;
     let run = view.run.map(|run| run.id);
     Ok(LookupAnswer { answer: seen.answer(), matches: seen.matches, parties, run, at: question.at })
 }

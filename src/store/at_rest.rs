@@ -137,6 +137,34 @@ impl Vault {
         self.keys.forget(project);
     }
 
+    /// Whether a root key opens every data key that stands.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn opens_with(&self, root: &RootKey) -> Result<bool, StoreError> {
+        let mut opens = true;
+        self.each_data_key(|project, _, wrapped| {
+            opens &= root.unwrap(project, wrapped).is_ok();
+            Ok(())
+        })?;
+        Ok(opens)
+    }
+
+    /// Calls `visit` with every data key that was not destroyed: its project, its name in the store, the key as wrapped.
+    fn each_data_key(
+        &self,
+        mut visit: impl FnMut(&ProjectId, &[u8], &WrappedKey) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each(b"datakey/", |key, bytes| {
+            if bytes == DESTROYED {
+                return Ok(());
+            }
+            let project = std::str::from_utf8(&key[b"datakey/".len()..]).ok().and_then(|id| id.parse().ok());
+            let project: ProjectId = project.ok_or(StoreError::Unreadable { entry: "datakey" })?;
+            visit(&project, key, &WrappedKey::from_bytes(bytes)?)
+        })
+    }
+
     /// Writes every data key under another root key, in one transaction; this vault then uses it.
     ///
     /// # Errors
@@ -145,14 +173,9 @@ impl Vault {
         let root = self.keys.root.as_ref().ok_or(StoreError::Locked)?;
         let mut batch = Batch::new();
         let mut rewrapped = 0;
-        self.each(b"datakey/", |key, bytes| {
-            if bytes == DESTROYED {
-                return Ok(());
-            }
-            let project = std::str::from_utf8(&key[b"datakey/".len()..]).ok().and_then(|id| id.parse().ok());
-            let project: ProjectId = project.ok_or(StoreError::Unreadable { entry: "datakey" })?;
-            let wrapped = root.rewrap(&project, &WrappedKey::from_bytes(bytes)?, &to)?;
-            batch.expect(key, Some(bytes.to_vec())).put(key, wrapped.as_bytes());
+        self.each_data_key(|project, key, old| {
+            let wrapped = root.rewrap(project, old, &to)?;
+            batch.expect(key, Some(old.as_bytes().to_vec())).put(key, wrapped.as_bytes());
             rewrapped += 1;
             Ok(())
         })?;
@@ -165,7 +188,7 @@ impl Vault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MemoryStore, system_clock};
+    use super::super::{MemoryStore, Store, system_clock};
     use super::*;
     use zeroize::Zeroizing;
 
@@ -204,6 +227,31 @@ mod tests {
         vault.data_key(&kept).unwrap();
         assert!(open(&store).with_root_key(root(1)).data_key(&kept).is_err());
         open(&store).with_root_key(root(2)).data_key(&kept).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_that_stops_anywhere_leaves_every_key_under_one_root() {
+        let projects: Vec<ProjectId> = (0..5).map(|n| format!("p{n}").parse().unwrap()).collect();
+        let mut rotated = 0;
+        for fail_after in 0.. {
+            let store = Arc::new(MemoryStore::new());
+            let mut vault = open(&store).with_root_key(root(1));
+            projects.iter().for_each(|project| drop(vault.data_key_or_new(project).unwrap()));
+            store.flush().unwrap();
+            store.fail(super::super::Fault::WriteAfter(fail_after));
+            let done = vault.rotate_root_key(root(2));
+            store.fail(super::super::Fault::None);
+            for kept in 0..=store.pending() {
+                let found = open(&Arc::new(store.after_crash(kept)));
+                let opens = [1, 2].map(|byte| found.opens_with(&root(byte)).unwrap());
+                assert_eq!(opens[0], !opens[1], "fault after {fail_after}, {kept} kept: {opens:?}");
+                assert!(opens[1] || done.is_err(), "what was confirmed stands");
+            }
+            rotated += u32::from(done.is_ok());
+            if rotated == 2 {
+                return;
+            }
+        }
     }
 
     fn store_apply(vault: &Vault, batch: &Batch) {

@@ -9,7 +9,7 @@ use crate::wire::{
     Visibility, arrow,
 };
 use std::collections::HashSet;
-use std::sync::{PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 /// Hours for which a request's result is remembered.
 const REMEMBERED_HOURS: u32 = 24 * 7;
@@ -47,12 +47,29 @@ impl Vault {
         epoch: Epoch,
         agency: &AgencyId,
     ) -> Result<Option<Manifest>, StoreError> {
+        Ok(self.shared_current(project, epoch, agency)?.map(Arc::unwrap_or_clone))
+    }
+
+    fn shared_current(
+        &self,
+        project: &ProjectId,
+        epoch: Epoch,
+        agency: &AgencyId,
+    ) -> Result<Option<Arc<Manifest>>, StoreError> {
         let Some(id) = self.store.value(names::current(project, epoch, agency).as_bytes())? else {
             return Ok(None);
         };
         let id = std::str::from_utf8(&id).ok().and_then(|id| id.parse().ok());
         let id: DatasetId = id.ok_or(StoreError::Unreadable { entry: "current" })?;
-        self.manifest(project, &id)?.ok_or(StoreError::Unreadable { entry: "manifest" }).map(Some)
+        self.shared_manifest(project, &id)?.ok_or(StoreError::Unreadable { entry: "manifest" }).map(Some)
+    }
+
+    fn shared_manifest(
+        &self,
+        project: &ProjectId,
+        id: &DatasetId,
+    ) -> Result<Option<Arc<Manifest>>, StoreError> {
+        self.decoded("manifest", &names::manifest(project, id))
     }
 
     /// A sealed dataset, superseded or not.
@@ -60,8 +77,7 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn manifest(&self, project: &ProjectId, id: &DatasetId) -> Result<Option<Manifest>, StoreError> {
-        let value = self.store.value(names::manifest(project, id).as_bytes())?;
-        value.map(|bytes| decode("manifest", &bytes)).transpose()
+        Ok(self.shared_manifest(project, id)?.map(Arc::unwrap_or_clone))
     }
 
     /// Sealed datasets of a project after `after`, oldest first.
@@ -103,20 +119,36 @@ impl Vault {
         record: &RecordRef,
     ) -> Result<bool, StoreError> {
         let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
-        match self.current(project, epoch, agency)? {
-            Some(manifest) => self.chain_contains(&self.chain(manifest)?, record),
-            None => Ok(false),
+        let mut next = self.shared_current(project, epoch, agency)?;
+        while let Some(manifest) = next {
+            if let Some(found) = self.says_of(&manifest, record)? {
+                return Ok(found);
+            }
+            next = match &manifest.upload.base {
+                None => None,
+                Some(base) => {
+                    let below = self.shared_manifest(project, base)?;
+                    Some(below.ok_or(StoreError::Unreadable { entry: "manifest" })?)
+                }
+            };
         }
+        Ok(false)
+    }
+
+    /// Whether one dataset of a chain holds a record or removes it; none: it says nothing of it.
+    fn says_of(&self, manifest: &Manifest, record: &RecordRef) -> Result<Option<bool>, StoreError> {
+        let id = &manifest.upload.id;
+        if self.prefilters.contains(&*self.store, id, record)? {
+            return Ok(Some(true));
+        }
+        let removed = manifest.depth > 0 && removals_pages(id).contains(&*self.store, record.as_bytes())?;
+        Ok(removed.then_some(false))
     }
 
     pub(super) fn chain_contains(&self, chain: &[Manifest], record: &RecordRef) -> Result<bool, StoreError> {
         for manifest in chain {
-            let id = &manifest.upload.id;
-            if self.prefilters.contains(&*self.store, id, record)? {
-                return Ok(true);
-            }
-            if manifest.depth > 0 && removals_pages(id).contains(&*self.store, record.as_bytes())? {
-                return Ok(false);
+            if let Some(found) = self.says_of(manifest, record)? {
+                return Ok(found);
             }
         }
         Ok(false)
@@ -334,7 +366,7 @@ impl Vault {
         epoch: Epoch,
         agency: &AgencyId,
     ) -> Result<Option<UtcTime>, StoreError> {
-        Ok(self.current(project, epoch, agency)?.map(|manifest| manifest.sealed))
+        Ok(self.shared_current(project, epoch, agency)?.map(|manifest| manifest.sealed))
     }
 
     /// An empty write, to learn whether the store still takes any.

@@ -83,18 +83,17 @@ impl Vault {
         Ok(due)
     }
 
-    /// Ends a project: from this transaction on its encodings cannot be read, nor new ones taken.
+    /// Ends a project: from this transaction on, `batch` with it, its encodings cannot be read, nor new ones taken.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn close_project(&self, id: &ProjectId, event: NewEvent) -> Result<(), StoreError> {
+    pub fn close_project(&self, id: &ProjectId, mut batch: Batch, event: NewEvent) -> Result<(), StoreError> {
         let name = names::project(id);
         let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(()) };
         let mut record: ProjectRecord = decode("project", &bytes)?;
         let now = self.now();
         record.closed = Some(record.closed.unwrap_or(now));
         record.ends = Some(record.ends.map_or(now, |ends| ends.min(now)));
-        let mut batch = Batch::new();
         batch.expect(name.as_str(), Some(bytes)).put(name, encode("project", &record)?);
         self.destroy_data_key(&mut batch, id);
         self.commit(batch, event.project(id))?;

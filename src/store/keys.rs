@@ -6,6 +6,7 @@ use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::{KeyCreate, KeyScope};
 use crate::wire::{AgencyId, ContentDigest, IdError, KeyId, ProjectId};
 use std::str::FromStr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -102,8 +103,7 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        let value = self.store.value(names::key(id).as_bytes())?;
-        value.map(|bytes| decode("key", &bytes)).transpose()
+        Ok(self.decoded("key", &names::key(id))?.map(Arc::unwrap_or_clone))
     }
 
     /// Keys after `after`, in order of their ids.

@@ -167,8 +167,7 @@ impl Vault {
         agency: &AgencyId,
         record: &RecordRef,
     ) -> Result<Vec<LinkRecord>, StoreError> {
-        let links = self.stored_links(&links_pages(&run.id, agency), record)?;
-        self.veiled(run, agency, links)
+        self.veiled(run, agency, self.links_as_stored(run, agency, record)?)
     }
 
     /// Links of a run between one record of `agency` and shielded records of others: for breaking the glass,
@@ -222,12 +221,20 @@ impl Vault {
         entries.iter().map(|entry| LinkRecord::from_bytes(entry)).collect()
     }
 
+    /// The stored links of one record, for [`Self::shown`].
+    pub(super) fn links_as_stored(
+        &self,
+        run: &RunRecord,
+        agency: &AgencyId,
+        record: &RecordRef,
+    ) -> Result<Vec<LinkRecord>, StoreError> {
+        self.stored_links(&links_pages(&run.id, agency), record)
+    }
+
     /// What is stored, whoever may read it.
     fn stored_links(&self, pages: &Pages, record: &RecordRef) -> Result<Vec<LinkRecord>, StoreError> {
-        let limit = 4 * crate::wire::limits::AGENCIES_MAX;
-        let entries = pages.entries(&*self.store, record.as_bytes(), limit)?;
-        let links = entries.iter().map(|entry| LinkRecord::from_bytes(entry));
-        links.take_while(|link| link.as_ref().map_or(true, |link| link.own == *record)).collect()
+        let entries = pages.beginning_with(&*self.store, record.as_bytes())?;
+        entries.iter().map(|entry| LinkRecord::from_bytes(entry)).collect()
     }
 
     /// The agencies' links of one record in the latest finished run, with who stands on the other side, for
@@ -241,7 +248,7 @@ impl Vault {
         agency: &AgencyId,
         record: &RecordRef,
     ) -> Result<Vec<(super::Side, LinkRecord)>, StoreError> {
-        let links = self.stored_links(&links_pages(&run.id, agency), record)?;
+        let links = self.links_as_stored(run, agency, record)?;
         let side = |link: LinkRecord| {
             let input = run.inputs.get(usize::from(link.other_input))?;
             Some(((input.agency.clone(), link.other), link))

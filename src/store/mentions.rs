@@ -5,16 +5,17 @@
 
 use super::records::{decode, encode};
 use super::shields::{ShieldRecord, Side};
-use super::{Batch, ReviewRecord, StoreError, Vault};
+use super::{Batch, ReferralRecord, ReviewRecord, StoreError, Vault};
 use crate::wire::messages::{AskedItem, NoticeMessage};
 use crate::wire::{AgencyId, ProjectId, RecordRef, Visibility};
 use std::collections::HashSet;
 
 /// What a project leaves by its records and those who asked about them, by `folder/project/`.
-pub(super) const MENTION_FOLDERS: [&str; 15] = [
+pub(super) const MENTION_FOLDERS: [&str; 16] = [
     "shield",
     "glass",
-    "unshield",
+    "referral",
+    "released-run",
     "pair",
     "notice",
     "review",
@@ -68,7 +69,8 @@ impl Gone<'_> {
             "shield" if !self.has_named(agency, record) => return self.shield(own, value),
             "shield" | "glass" | "decoy" => self.has_named(agency, record),
             "pair" => self.has_named(agency, record) || self.has_named(step(), step()),
-            "unshield" => own && (self.whole || self.is_proposed(value)),
+            "referral" => self.has(&decode::<ReferralRecord>("referral", value)?.asker),
+            "approval" => opening(value)?.is_some_and(|side| self.has(&side)),
             "second-look" => own && self.whole,
             "asked" => {
                 own && (self.whole || self.records.contains(&decode::<AskedItem>("asked", value)?.record))
@@ -77,13 +79,6 @@ impl Gone<'_> {
             _ => false,
         };
         Ok(if goes { Fate::Goes } else { Fate::Stays })
-    }
-
-    /// Whether a proposal, which the service writes, names one of the records.
-    fn is_proposed(&self, value: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(value);
-        let mut words = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 32);
-        words.any(|word| word.parse().is_ok_and(|record| self.records.contains(&record)))
     }
 
     /// A shield inherited from a record that goes ends with it, if it is another agency's. The agency's own record
@@ -113,11 +108,35 @@ impl Gone<'_> {
     }
 }
 
+/// The record that a decision of two people, which the service writes, is to open: of all decisions these alone hold a ref.
+fn opening(value: &[u8]) -> Result<Option<Side>, StoreError> {
+    let decision: serde_json::Value = decode("approval", value)?;
+    let matter = &decision["approval"]["matter"];
+    let word = |field: &str| matter[field].as_str();
+    let side = word("agency").and_then(|agency| agency.parse().ok()).zip(word("record"));
+    let side = side.and_then(|(agency, record)| Some((agency, record.parse().ok()?)));
+    Ok(side.filter(|_| word("kind") == Some("unshield")))
+}
+
 impl Vault {
+    /// Forgets every decision to open a record of a project.
+    pub(super) fn forget_openings(&self, project: &ProjectId) -> Result<(), StoreError> {
+        let mut dead = Vec::new();
+        self.each(format!("approval/{project}/").as_bytes(), |key, value| {
+            if opening(value)?.is_some() {
+                dead.push(key.to_vec());
+            }
+            Ok(())
+        })?;
+        self.remove_keys(dead)
+    }
+
     /// Forgets what people, shields and questions said of erased records: shields, opened glasses, decided pairs,
-    /// reviews, who asked, decoys; notices lose them. Sets that are kept apart lose records that never come again.
+    /// reviews, who asked, referrals, decoys; notices lose them. Sets that are kept apart lose records that never come again.
     pub(super) fn forget_mentions(&self, project: &ProjectId, gone: &Gone<'_>) -> Result<(), StoreError> {
-        for folder in ["shield", "glass", "unshield", "pair", "notice", "asked", "decoy", "second-look"] {
+        let folders =
+            ["shield", "glass", "approval", "pair", "notice", "asked", "decoy", "referral", "second-look"];
+        for folder in folders {
             loop {
                 match self.forget_folder(project, folder, gone) {
                     // Somebody wrote one of the entries meanwhile: what it says now is looked at again.

@@ -7,6 +7,7 @@
 mod at_rest;
 mod care;
 mod datasets;
+mod decoded;
 mod ending;
 mod erase;
 mod error;
@@ -23,6 +24,7 @@ mod pages;
 mod prefilter;
 mod projects;
 mod records;
+mod referrals;
 mod removal;
 mod reviews;
 mod runs;
@@ -47,6 +49,7 @@ pub use records::{
     AgencyRecord, EventRecord, KeyRecord, LinkRecord, Manifest, NewEvent, ProjectRecord, ProjectSecret,
     RunInput, RunRecord, UploadRecord,
 };
+pub use referrals::ReferralRecord;
 pub use reviews::{FoundReview, REVIEW_STEPS_MAX, ReviewCursor, ReviewRecord};
 pub use runs::FoundLink;
 pub use shields::{Decided, ShieldRecord, Side};

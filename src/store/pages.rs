@@ -56,6 +56,34 @@ impl Pages {
         Ok(found)
     }
 
+    /// Every entry that begins with `prefix`, at most a key's length of bytes: the rest of the page is not looked at.
+    pub(super) fn beginning_with(
+        &self,
+        store: &dyn Store,
+        prefix: &[u8],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut found = Vec::new();
+        let mut page = match store.last_at_or_before(&self.prefix, &self.page_key(prefix))? {
+            Some(page) => Some(page),
+            None => self.next(store, None)?,
+        };
+        while let Some((key, value)) = page {
+            if !value.len().is_multiple_of(self.width) {
+                return Err(StoreError::Unreadable { entry: "page" });
+            }
+            let entries: Vec<&[u8]> = value.chunks_exact(self.width).collect();
+            let first = entries.partition_point(|entry| entry[..prefix.len()] < *prefix);
+            for entry in &entries[first..] {
+                if !entry.starts_with(prefix) {
+                    return Ok(found);
+                }
+                found.push(entry.to_vec());
+            }
+            page = self.next(store, Some(&key))?;
+        }
+        Ok(found)
+    }
+
     /// Whether an entry has exactly this key.
     pub(super) fn contains(&self, store: &dyn Store, key: &[u8]) -> Result<bool, StoreError> {
         let Some((_, value)) = store.last_at_or_before(&self.prefix, &self.page_key(key))? else {
@@ -159,6 +187,17 @@ mod tests {
         let sorted: Vec<u8> = numbers.iter().flat_map(|n| entry(*n)).collect();
         pages.write(&store, &sorted).unwrap();
         assert!(store.scan(b"p/", None, 99).unwrap().len() > 3);
+        for n in numbers.iter().copied().chain([1, 30_001]) {
+            let found = pages.beginning_with(&store, &entry(n)[..16]).unwrap();
+            let expected: Vec<Vec<u8>> = numbers.contains(&n).then(|| entry(n)).into_iter().collect();
+            assert_eq!(found, expected, "{n}");
+        }
+        // 256 numbers have the same first 15 bytes: over a page's end too.
+        for n in [0u64, 6_144, 29_952] {
+            let expected: Vec<Vec<u8>> =
+                numbers.iter().filter(|m| **m >> 8 == n >> 8).map(|m| entry(*m)).collect();
+            assert_eq!(pages.beginning_with(&store, &entry(n)[..15]).unwrap(), expected);
+        }
         for n in [0, 3, 6_141, 6_144, 29_997] {
             assert!(pages.contains(&store, &entry(n)[..16]).unwrap(), "{n}");
             assert!(!pages.contains(&store, &entry(n + 1)[..16]).unwrap(), "{n}");

@@ -5,6 +5,7 @@ use super::vault::random;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::{AgencyPut, ProjectCreate};
 use crate::wire::{AgencyId, EncodingHeader, Epoch, KeyCheckValue, ProjectId};
+use std::sync::Arc;
 
 /// How long a project lasts for which nobody said when it ends: a year. None lasts for ever.
 const TRIAL_HOURS: u32 = 365 * 24;
@@ -53,8 +54,15 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn project(&self, id: &ProjectId) -> Result<Option<ProjectRecord>, StoreError> {
-        let value = self.store.value(names::project(id).as_bytes())?;
-        value.map(|bytes| decode("project", &bytes)).transpose()
+        Ok(self.shared_project(id)?.map(Arc::unwrap_or_clone))
+    }
+
+    /// A project by its id, to be read only.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn shared_project(&self, id: &ProjectId) -> Result<Option<Arc<ProjectRecord>>, StoreError> {
+        self.decoded("project", &names::project(id))
     }
 
     /// Projects after `after`, in order of their ids.
@@ -106,6 +114,22 @@ impl Vault {
         })
     }
 
+    /// Adds to `batch` what names another broker. False: there is no such project.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stage_broker(
+        &self,
+        batch: &mut Batch,
+        id: &ProjectId,
+        broker: &AgencyId,
+    ) -> Result<bool, StoreError> {
+        self.stage_project(batch, id, |record| {
+            record.broker = Some(broker.clone());
+            true
+        })
+    }
+
     /// Adds to `batch` what begins a later epoch. False: it is not later.
     ///
     /// # Errors
@@ -117,16 +141,24 @@ impl Vault {
         epoch: Epoch,
         key_check: Option<KeyCheckValue>,
     ) -> Result<bool, StoreError> {
+        // What people said of pairs is for the new epoch's first run to take up.
+        self.touch(batch, id)?;
+        self.stage_project(batch, id, |record| begin(record, epoch, key_check))
+    }
+
+    /// Adds to `batch` a change of a project. False: there is no such, or `change` returned false.
+    fn stage_project(
+        &self,
+        batch: &mut Batch,
+        id: &ProjectId,
+        change: impl FnOnce(&mut ProjectRecord) -> bool,
+    ) -> Result<bool, StoreError> {
         let name = names::project(id);
         let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(false) };
         let mut record: ProjectRecord = decode("project", &bytes)?;
-        if epoch <= record.epoch {
+        if !change(&mut record) {
             return Ok(false);
         }
-        // What the announced epoch's first upload pinned holds on.
-        let announced = record.next.take().filter(|next| next.epoch == epoch);
-        record.epoch = epoch;
-        record.key_check = key_check.or(announced.and_then(|next| next.key_check));
         batch.expect(name.as_str(), Some(bytes)).put(name, encode("project", &record)?);
         Ok(true)
     }
@@ -154,16 +186,12 @@ impl Vault {
         event: NewEvent,
         change: impl FnOnce(&mut ProjectRecord) -> bool,
     ) -> Result<Option<ProjectRecord>, StoreError> {
-        let name = names::project(id);
-        let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(None) };
-        let mut record: ProjectRecord = decode("project", &bytes)?;
-        if !change(&mut record) {
+        let mut batch = Batch::new();
+        if !self.stage_project(&mut batch, id, change)? {
             return Ok(None);
         }
-        let mut batch = Batch::new();
-        batch.expect(name.as_str(), Some(bytes)).put(name, encode("project", &record)?);
         self.commit(batch, event.project(id))?;
-        Ok(Some(record))
+        self.project(id)
     }
 
     /// Registers an agency or changes its contact point.
@@ -200,8 +228,7 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn agency(&self, id: &AgencyId) -> Result<Option<AgencyRecord>, StoreError> {
-        let value = self.store.value(names::agency(id).as_bytes())?;
-        value.map(|bytes| decode("agency", &bytes)).transpose()
+        Ok(self.decoded("agency", &names::agency(id))?.map(Arc::unwrap_or_clone))
     }
 
     /// Agencies, in order of their ids, at most `limit`.
@@ -256,6 +283,18 @@ impl Vault {
         }
         Ok(parties)
     }
+}
+
+/// Begins a later epoch; false: it is not later.
+fn begin(record: &mut ProjectRecord, epoch: Epoch, key_check: Option<KeyCheckValue>) -> bool {
+    let later = epoch > record.epoch;
+    if later {
+        // What the announced epoch's first upload pinned holds on.
+        let announced = record.next.take().filter(|next| next.epoch == epoch);
+        record.epoch = epoch;
+        record.key_check = key_check.or(announced.and_then(|next| next.key_check));
+    }
+    later
 }
 
 /// The project with the check value of the upload's epoch pinned; none: it stands already.

@@ -118,21 +118,26 @@ impl Vault {
         self.remove_keys(
             ["taken-run", "knowledge"].map(|name| format!("{name}/{project}").into_bytes()).into(),
         )?;
+        self.forget_openings(project)?;
         self.erasures.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.store.flush()?;
         Ok(Erased { encodings, links })
     }
 
-    /// Removes the encodings behind the current datasets of an epoch and keeps what answers need: refs, links.
+    /// Removes the encodings behind the inputs of a run and keeps what answers need: refs, links. What was sealed in
+    /// place of an input since stays: no run has used it.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn empty_datasets(&self, project: &ProjectId, epoch: Epoch) -> Result<u64, StoreError> {
+    pub fn empty_datasets(&self, run: &RunRecord) -> Result<u64, StoreError> {
         let _alone = self.alone();
         self.sweep_superseded()?;
         let mut encodings = 0;
-        for party in self.parties(project)? {
-            encodings += self.empty_one(project, epoch, &party.id)?;
+        for input in &run.inputs {
+            let current = self.current(&run.project, run.epoch, &input.agency)?;
+            if current.is_some_and(|manifest| manifest.upload.id == input.dataset) {
+                encodings += self.empty_one(&run.project, run.epoch, &input.agency)?;
+            }
         }
         self.store.flush()?;
         Ok(encodings)

@@ -6,6 +6,7 @@ use super::vault::Once;
 use super::{Batch, StoreError, Vault, names};
 use crate::wire::messages::RunState;
 use crate::wire::{Band, Epoch, Month, ProjectId, Reasons, RecordRef, RunId};
+use std::sync::Arc;
 
 /// A link as the engine found it: both sides.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,8 +67,7 @@ impl Vault {
     /// # Errors
     /// What the engine says.
     pub fn run(&self, project: &ProjectId, id: &RunId) -> Result<Option<RunRecord>, StoreError> {
-        let value = self.store.value(names::run(project, id).as_bytes())?;
-        value.map(|bytes| decode("run", &bytes)).transpose()
+        Ok(self.decoded("run", &names::run(project, id))?.map(Arc::unwrap_or_clone))
     }
 
     /// Runs of a project before `before`, newest first.

@@ -88,6 +88,10 @@ fn shield_name(project: &ProjectId, agency: &AgencyId, record: &RecordRef) -> St
     format!("shield/{project}/{agency}/{record}")
 }
 
+fn glass_name(project: &ProjectId, agency: &AgencyId, record: &RecordRef) -> String {
+    format!("glass/{project}/{agency}/{record}")
+}
+
 impl Vault {
     /// What is known of one record.
     ///
@@ -210,13 +214,54 @@ impl Vault {
         Ok((batch, changed))
     }
 
-    /// What of the stored links of one record of `agency` the agency may read now, in their order: links to
-    /// shielded, expired and removed records are gone, and of those to brokered ones the surest stands for
-    /// all. What two reviewers decided is applied.
+    /// Adds to `batch` what opens a shielded record until `until`. False: nothing is known of it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stage_open(
+        &self,
+        batch: &mut Batch,
+        project: &ProjectId,
+        (agency, record): (&AgencyId, &RecordRef),
+        until: UtcTime,
+    ) -> Result<bool, StoreError> {
+        let name = shield_name(project, agency, record);
+        let Some(bytes) = self.store.value(name.as_bytes())? else { return Ok(false) };
+        let shut: ShieldRecord = decode("shield", &bytes)?;
+        let opened = ShieldRecord { open_until: Some(until), ..shut };
+        batch.expect(name.as_str(), Some(bytes)).put(name, encode("shield", &opened)?);
+        self.touch(batch, project)?;
+        Ok(true)
+    }
+
+    /// What of the stored links of one record of `agency` the agency may read now: as [`Self::shown`], and of links to
+    /// brokered records the surest stands for all.
     ///
     /// # Errors
     /// What the engine says.
     pub(super) fn veiled(
+        &self,
+        run: &RunRecord,
+        agency: &AgencyId,
+        links: Vec<LinkRecord>,
+    ) -> Result<Vec<LinkRecord>, StoreError> {
+        let mut seen: Vec<LinkRecord> = Vec::with_capacity(links.len());
+        for link in self.shown(run, agency, links)? {
+            match seen.iter_mut().find(|other| link.brokered && other.brokered) {
+                Some(best) if (best.band, best.score) < (link.band, link.score) => *best = link,
+                Some(_) => {}
+                None => seen.push(link),
+            }
+        }
+        Ok(seen)
+    }
+
+    /// What of the stored links of one record of `agency` stands now, in their order: links to shielded, expired and
+    /// removed records are gone, those to brokered ones are marked. What two reviewers decided is applied.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn shown(
         &self,
         run: &RunRecord,
         agency: &AgencyId,
@@ -244,80 +289,27 @@ impl Vault {
                 None => {}
             }
             link.brokered = visibility == Visibility::Brokered;
-            match seen.iter_mut().find(|other| link.brokered && other.brokered) {
-                Some(best) if (best.band, best.score) < (link.band, link.score) => *best = link,
-                Some(_) => {}
-                None => seen.push(link),
-            }
+            seen.push(link);
         }
         Ok(seen)
     }
 }
 
-fn unshield_name(project: &ProjectId, agency: &AgencyId, id: &str) -> String {
-    format!("unshield/{project}/{agency}/{id}")
-}
-
-/// Proposals to open shielded records, kept as the policy writes them; and the broken glass.
+/// Broken glass, and what a run obeys.
 impl Vault {
-    /// Writes a new proposal; returns its id.
+    /// Whether the glass was broken for a record, and that is not over.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn new_unshield<T: Serialize>(
+    pub fn glass_is_broken(
         &self,
         project: &ProjectId,
         agency: &AgencyId,
-        proposal: &T,
-        event: NewEvent,
-    ) -> Result<String, StoreError> {
-        let id = self.new_id("unshield")?;
-        let mut batch = Batch::new();
-        batch.put(unshield_name(project, agency, &id), encode("unshield", proposal)?);
-        self.commit(batch, event.project(project))?;
-        Ok(id)
-    }
-
-    /// The proposals of an agency, oldest first.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn unshields<T: serde::de::DeserializeOwned>(
-        &self,
-        project: &ProjectId,
-        agency: &AgencyId,
-    ) -> Result<Vec<(String, T)>, StoreError> {
-        let prefix = unshield_name(project, agency, "");
-        let mut found = Vec::new();
-        self.each(prefix.as_bytes(), |key, value| {
-            let id = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            found.push((id, decode("unshield", value)?));
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
-    /// Writes the next step of a proposal and, where it is carried out, the shield it changes, from what it was to
-    /// what it is: one transaction, so that it is carried out once.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when the proposal or the shield changed meanwhile.
-    pub fn put_unshield<T: Serialize>(
-        &self,
-        (project, agency, id): (&ProjectId, &AgencyId, &str),
-        (before, after): (&T, &T),
-        carried_out: Option<(&RecordRef, &ShieldRecord, &ShieldRecord)>,
-        event: NewEvent,
-    ) -> Result<(), StoreError> {
-        let name = unshield_name(project, agency, id);
-        let mut batch = Batch::new();
-        batch.expect(name.as_str(), Some(encode("unshield", before)?)).put(name, encode("unshield", after)?);
-        if let Some((record, shut, opened)) = carried_out {
-            let name = shield_name(project, agency, record);
-            batch.expect(name.as_str(), Some(encode("shield", shut)?)).put(name, encode("shield", opened)?);
-            self.touch(&mut batch, project)?;
-        }
-        self.commit(batch, event.project(project)).map(drop)
+        record: &RecordRef,
+    ) -> Result<bool, StoreError> {
+        let before = self.store.value(glass_name(project, agency, record).as_bytes())?;
+        let broken: Option<UtcTime> = before.as_deref().map(|b| decode("glass", b)).transpose()?;
+        Ok(broken.is_some_and(|until| self.now() < until))
     }
 
     /// Breaks the glass for a record, once until `until`; false: it was broken before.
@@ -332,12 +324,11 @@ impl Vault {
         until: UtcTime,
         event: NewEvent,
     ) -> Result<bool, StoreError> {
-        let name = format!("glass/{project}/{agency}/{record}");
-        let before = self.store.value(name.as_bytes())?;
-        let broken: Option<UtcTime> = before.as_deref().map(|b| decode("glass", b)).transpose()?;
-        if broken.is_some_and(|until| self.now() < until) {
+        if self.glass_is_broken(project, agency, record)? {
             return Ok(false);
         }
+        let name = glass_name(project, agency, record);
+        let before = self.store.value(name.as_bytes())?;
         let mut batch = Batch::new();
         batch.expect(name.as_str(), before).put(name, encode("glass", &until)?);
         self.commit(batch, event.project(project))?;
@@ -385,6 +376,11 @@ mod tests {
         assert_eq!(shield.visibility(at(5)), Visibility::Hidden);
         shield.uploaded = Visibility::Open;
         shield.declared = Visibility::Brokered;
+        assert_eq!(shield.visibility(at(6)), Visibility::Brokered);
+        // What it inherits hides it, and when that ends its agency's own word holds as before.
+        shield.inherited = Some(("refuge".parse().unwrap(), RecordRef::from_bytes([1; 16])));
+        assert_eq!(shield.visibility(at(6)), Visibility::Hidden);
+        shield.inherited = None;
         assert_eq!(shield.visibility(at(6)), Visibility::Brokered);
     }
 

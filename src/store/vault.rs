@@ -1,6 +1,7 @@
 //! The typed layer over a [`Store`]: opening, the one way to write, ids, the sweep at start.
 
 use super::at_rest::DataKeys;
+use super::decoded::Decoded;
 use super::records::{EventRecord, NewEvent, decode, encode};
 use super::{Batch, Store, StoreError, names, prefilter::Prefilters};
 use crate::wire::{ContentDigest, KeyId, ProjectId, UtcTime};
@@ -43,6 +44,7 @@ pub struct Vault {
     /// Erasures since this process began.
     pub(super) erasures: AtomicU64,
     pub(super) keys: DataKeys,
+    pub(super) decoded: Decoded,
 }
 
 /// A request that must be done once however often it is sent: the same key and content give the same
@@ -113,6 +115,7 @@ impl Vault {
             prefilters: Prefilters::new()?,
             erasures: AtomicU64::new(0),
             keys: DataKeys::default(),
+            decoded: Decoded::default(),
         };
         report.interrupted_runs = vault.interrupt_runs()?;
         report.swept = vault.sweep()?;

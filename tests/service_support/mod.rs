@@ -140,6 +140,27 @@ impl Centre {
         let headers = [("authorization", &*bearer(key)), ("content-type", "application/json"), USER];
         request(self.addr(), method, path, &headers, body.to_string().as_bytes())
     }
+    /// [`Self::send`] by another member of staff.
+    pub fn send_as(&self, user: &str, key: &str, path: &str, body: &Value) -> Answer {
+        let bearer = bearer(key);
+        let headers =
+            [("authorization", &*bearer), ("content-type", "application/json"), ("acting-user", user)];
+        request(self.addr(), "POST", path, &headers, body.to_string().as_bytes())
+    }
+    /// Proposes a matter with one key and approves it with another, by another person; returns the decision's id.
+    pub fn decided(&self, project: &str, proposer: &str, second: &str, matter: &Value) -> String {
+        let path = format!("/v1/projects/{project}/approvals");
+        let made = self.send(proposer, "POST", &path, &json!({"matter": matter, "reason": "agreed"}));
+        assert_eq!(made.status, 201, "{}", made.text());
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let said =
+            self.send_as("b.second", second, &format!("{path}/{id}/approve"), &json!({"reason": "read"}));
+        assert_eq!(said.json()["state"], "approved", "{}", said.text());
+        id
+    }
+    pub fn carry_out(&self, project: &str, key: &str, id: &str) -> Answer {
+        self.send(key, "POST", &format!("/v1/projects/{project}/approvals/{id}/carry-out"), &json!({}))
+    }
     pub fn send_once(&self, key: &str, path: &str, once: &str, body: &Value) -> Answer {
         let headers = [
             ("authorization", &*bearer(key)),

@@ -8,12 +8,13 @@ mod centre;
 mod children;
 mod search;
 
-use super::ask::{all_links, print_answer, print_overlap, start_run};
+use super::ask::{all_links, print_overlap, start_run};
 use super::encode::encode_extract;
 use super::encodings::read_encodings;
 use super::evaluate::{print as print_evaluation, read_truth};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::extract::{self, ExtractArgs, open_extract};
+use super::lookup::print_answer;
 use super::term::{Terminal, count, table};
 use super::workspace::{client_failure, submit_failure};
 use crate::agency::encoder::Encoder;

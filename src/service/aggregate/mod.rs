@@ -82,6 +82,40 @@ fn taken(vault: &Vault, project: &ProjectRecord) -> Result<(RunRecord, Taken), A
     }
 }
 
+fn released_name(project: &ProjectRecord, run: &RunId) -> String {
+    format!("released-run/{}/{run}", project.id)
+}
+
+/// Refuses to release another run than the one that the tables are counted from.
+///
+/// # Errors
+/// [`ApiError::Rule`]; [`ApiError::NotFound`] while no run has finished.
+pub(super) fn may_be_released(vault: &Vault, project: &ProjectRecord, run: &RunId) -> Result<(), ApiError> {
+    if taken(vault, project)?.0.id == *run {
+        return Ok(());
+    }
+    Err(ApiError::Rule(
+        "only the run that the tables are counted from can be released: the operator's tables name it",
+    ))
+}
+
+/// Adds to `batch` that the aggregates of a run may leave the centre.
+pub(super) fn stage_release(batch: &mut Batch, project: &ProjectRecord, run: &RunId) {
+    batch.put(released_name(project, run), []);
+}
+
+/// Under an agreement, the aggregates of a run leave the centre once two people released them. A trial shows them at once.
+fn may_leave(vault: &Vault, grant: &ProjectGrant<ReadAggregates>, run: &RunId) -> Result<(), ApiError> {
+    let project = grant.project();
+    let inside = grant.actor().agency().is_none() || agreements::approved(vault, &project.id)?.is_none();
+    if inside || vault.store().value(released_name(project, run).as_bytes())?.is_some() {
+        return Ok(());
+    }
+    Err(ApiError::Rule(
+        "these figures were not released: two people must decide, propose a release of the run",
+    ))
+}
+
 fn frozen(vault: &Vault, run: &RunRecord) -> Result<Frozen, StoreError> {
     let agencies: Vec<_> = run.inputs.iter().map(|input| input.agency.clone()).collect();
     let facts = agencies.iter().map(|agency| vault.facts(&run.id, agency));
@@ -91,7 +125,8 @@ fn frozen(vault: &Vault, run: &RunRecord) -> Result<Frozen, StoreError> {
 /// One table, as it may be published.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] while no run has finished; [`ApiError::Rule`] for a table that is not offered.
+/// [`ApiError::NotFound`] while no run has finished; [`ApiError::Rule`] for a table that is not offered, or of a run that
+/// was not released.
 pub(super) fn read(
     vault: &Vault,
     grant: &ProjectGrant<ReadAggregates>,
@@ -99,6 +134,7 @@ pub(super) fn read(
 ) -> Result<TableMessage, ApiError> {
     let project = grant.project();
     let (run, taken) = taken(vault, project)?;
+    may_leave(vault, grant, &run.id)?;
     let terms = terms(vault, project)?;
     let stored = released(vault, project, (&run, &taken), terms, name)?;
     let (rows, columns) = (stored.rows.len(), stored.columns.len());

@@ -1,6 +1,7 @@
 //! The console's pages: projects; one project with its parties, datasets, runs and overlap.
 
 use super::super::aggregate::overlap;
+use super::super::alerts::{Alert, latest_alerts};
 use super::super::answers::party_messages;
 use super::super::auth::{CentreGrant, ReadAggregates, ReadMetrics, project as in_project};
 use super::super::body::blocking;
@@ -28,8 +29,12 @@ pub(in crate::service) async fn home(state: State, request: HttpRequest) -> Resu
         let reviewer = session_actor(&state, &request)?.is_some();
         return Ok(to(if reviewer { "/console/reviews" } else { "/console/sign-in" }));
     }
-    let projects = blocking(move || Ok(state.vault.projects(None, 500)?)).await?;
-    let mut body = "<h1>Projects</h1>".to_owned();
+    let read = move || {
+        let alerts = latest_alerts(state.vault.store(), ROWS_MAX)?;
+        Ok((state.vault.projects(None, 500)?, alerts))
+    };
+    let (projects, alerts) = blocking(read).await?;
+    let mut body = format!("{}<h1>Projects</h1>", alert_table(&alerts));
     if projects.is_empty() {
         body.push_str("<p>There is no project yet. Open one with <code>POST /v1/projects</code>.</p>");
     }
@@ -49,6 +54,28 @@ pub(in crate::service) async fn home(state: State, request: HttpRequest) -> Resu
     }
     body.push_str("</ul>");
     Ok(html_page(200, page("Projects", true, &body)))
+}
+
+/// What those who watch must see first; nothing where nothing happened.
+fn alert_table(alerts: &[Alert]) -> String {
+    let rows: Vec<Vec<String>> = alerts
+        .iter()
+        .map(|alert| {
+            vec![
+                alert.kind.text().to_owned(),
+                alert.project.to_string(),
+                format!("{} of {}", alert.actor.as_str(), alert.agency),
+                time(alert.first),
+                time(alert.last),
+                alert.count.to_string(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heading = ["What", "Project", "By", "First that day", "Last", "Times"];
+    format!("<h1>Alerts</h1>{}", table("Alerts, newest day first", &heading, 5, &rows))
 }
 
 pub(in crate::service) async fn project(

@@ -4,7 +4,7 @@ use super::Answered;
 use crate::service::agreements;
 use crate::service::approvals::{self, Decision, Proposal, Word};
 use crate::service::auth::{Decide, Operate, ProjectGrant, ReadProject, authenticate, project};
-use crate::service::body::{answer, blocking, json};
+use crate::service::body::{answer, blocking, json, page};
 use crate::service::policy::Agreement;
 use crate::service::state::State;
 use actix_web::HttpRequest;
@@ -35,9 +35,10 @@ pub(in crate::service) async fn narrow(
 }
 
 pub(in crate::service) async fn list(state: State, request: HttpRequest, path: Path<String>) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = project::<Decide>(&state.vault, actor, &path)?;
-    let list = blocking(move || approvals::list(&state.vault, &grant.project().id)).await?;
+    let grant = grant(&state, &request, &path)?;
+    let page = page::<String>(&request)?;
+    let list =
+        blocking(move || approvals::list(&state.vault, &grant, page.cursor.as_deref(), page.limit)).await?;
     answer(&request, 200, &list)
 }
 
@@ -47,7 +48,7 @@ pub(in crate::service) async fn read(
     path: Path<(String, String)>,
 ) -> Answered {
     let grant = grant(&state, &request, &path.0)?;
-    let found = blocking(move || approvals::one(&state.vault, &grant.project().id, &path.1)).await?;
+    let found = blocking(move || approvals::one(&state.vault, &grant, &path.1)).await?;
     answer(&request, 200, &found)
 }
 

@@ -1,13 +1,11 @@
 //! Questions about somebody who is not on the asker's system, and the second looks at them.
 
-use super::Answered;
-use super::lookups::once;
-use crate::service::auth::{AskFrontDoor, Supervise, authenticate, for_party};
-use crate::service::body::{answer, blocking, json, json_within};
+use super::lookups::question;
+use super::{Answered, takes};
+use crate::service::auth::{Supervise, authenticate, for_party};
+use crate::service::body::{answer, blocking, page};
 use crate::service::front_door;
 use crate::service::state::State;
-use crate::wire::limits::JSON_BODY_BYTES_MAX;
-use crate::wire::messages::FrontDoorRequest;
 use actix_web::HttpRequest;
 use actix_web::web::{Path, Payload};
 use serde::Deserialize;
@@ -18,13 +16,7 @@ pub(in crate::service) async fn ask(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<AskFrontDoor>(&state.vault, actor, &path)?;
-    let (question, digest): (FrontDoorRequest, _) =
-        json_within(&request, payload, JSON_BODY_BYTES_MAX).await?;
-    let once = once(&request, &grant, "front-door", digest)?;
-    let found = blocking(move || front_door::stranger(&state, &grant, &question, once.as_ref())).await?;
-    answer(&request, 200, &found)
+    question((state, request, payload), &path, "front-door", front_door::stranger).await
 }
 
 pub(in crate::service) async fn second_looks(
@@ -34,7 +26,9 @@ pub(in crate::service) async fn second_looks(
 ) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
     let grant = for_party::<Supervise>(&state.vault, actor, &path)?;
-    let list = blocking(move || front_door::second_looks(&state.vault, &grant)).await?;
+    let page = page::<u64>(&request)?;
+    let list =
+        blocking(move || front_door::second_looks(&state.vault, &grant, page.cursor, page.limit)).await?;
     answer(&request, 200, &list)
 }
 
@@ -50,10 +44,9 @@ pub(in crate::service) async fn look(
     path: Path<(String, u64)>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Supervise>(&state.vault, actor, &path.0)?;
-    let look: Look = json(&request, payload).await?;
-    let entry = path.1;
-    let kept = blocking(move || front_door::look(&state.vault, &grant, entry, look.proper)).await?;
-    answer(&request, 200, &kept)
+    let (project, entry) = path.into_inner();
+    takes::<Supervise, Look, _>((state, request, payload), &project, 200, move |c, g, look| {
+        front_door::look(&c.vault, g, entry, look.proper)
+    })
+    .await
 }

@@ -6,10 +6,8 @@ use crate::service::body::blocking;
 use crate::service::error::ApiError;
 use crate::service::metrics::ReviewFigures;
 use crate::service::state::State;
+use crate::store::Vault;
 use actix_web::{HttpRequest, HttpResponse};
-
-/// Projects whose figures are told.
-const PROJECTS_MAX: usize = 500;
 
 /// The process answers.
 pub(in crate::service) async fn health() -> Answered {
@@ -31,18 +29,23 @@ pub(in crate::service) async fn metrics(state: State, request: HttpRequest) -> A
     let _grant = centre::<ReadMetrics>(authenticate(&state.vault, &request)?)?;
     let text = blocking(move || {
         let vault = &state.vault;
-        let mut reviews = Vec::new();
-        for project in vault.projects(None, PROJECTS_MAX)? {
-            let latest = vault.latest_run(&project.id, project.epoch)?;
-            let backlog = vault.backlog(&project.id, latest.as_ref())?;
-            let waits_ms = backlog.oldest.map_or(0, |oldest| vault.now().millis() - oldest.millis());
-            reviews.push(ReviewFigures {
-                project: project.id,
-                open: backlog.open,
-                oldest_seconds: u64::try_from(waits_ms / 1_000).unwrap_or(0),
-            });
-        }
+        let reviews = state.metrics.reviews(vault.now(), || figures(vault))?;
         Ok(state.metrics.text(vault.store().bytes_on_disk()?, state.jobs.count(), &reviews))
     });
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.await?))
+}
+
+fn figures(vault: &Vault) -> Result<Vec<ReviewFigures>, ApiError> {
+    let mut reviews = Vec::new();
+    for project in vault.projects(None, usize::MAX)? {
+        let latest = vault.latest_run(&project.id, project.epoch)?;
+        let backlog = vault.backlog(&project.id, latest.as_ref())?;
+        let waits_ms = backlog.oldest.map_or(0, |oldest| vault.now().millis() - oldest.millis());
+        reviews.push(ReviewFigures {
+            project: project.id,
+            open: backlog.open,
+            oldest_seconds: u64::try_from(waits_ms / 1_000).unwrap_or(0),
+        });
+    }
+    Ok(reviews)
 }

@@ -1,11 +1,11 @@
 //! The ledger: checkpoint, proofs, export, co-signatures, and who asked about my records.
 
-use super::Answered;
+use super::{Answered, takes};
 use crate::ledger::{
     Cosignature, EntryProof, ProofError, PublishedCheckpoint, prove_consistency, prove_inclusion,
 };
 use crate::service::auth::{ExportLedger, ReadAsked, ReadLedger, Witness, authenticate, for_party, project};
-use crate::service::body::{answer, blocking, json, page};
+use crate::service::body::{answer, blocking, page};
 use crate::service::error::ApiError;
 use crate::service::lookups::feed_prefix;
 use crate::service::state::State;
@@ -103,19 +103,16 @@ pub(in crate::service) async fn cosign(
     path: Path<(String, u64)>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Witness>(&state.vault, actor, &path.0)?;
-    let cosignature: Cosignature = json(&request, payload).await?;
-    let size = path.1;
-    let kept = blocking(move || {
-        if cosignature.witness != *grant.agency() {
+    let (project, size) = path.into_inner();
+    takes::<Witness, Cosignature, _>((state, request, payload), &project, 200, move |c, g, cosignature| {
+        if cosignature.witness != *g.agency() {
             return Err(ApiError::Rule("a co-signature names the agency of the key that sends it"));
         }
-        let log = state.ledgers.log(&grant.project().id)?;
+        let log = c.ledgers.log(&g.project().id)?;
         let checkpoint = log.add_cosignature(size, &cosignature)?.ok_or(ApiError::NotFound)?;
-        Ok(PublishedCheckpoint { key: state.secrets.signer.public(), checkpoint })
-    });
-    answer(&request, 200, &kept.await?)
+        Ok(PublishedCheckpoint { key: c.secrets.signer.public(), checkpoint })
+    })
+    .await
 }
 
 pub(in crate::service) async fn export(state: State, request: HttpRequest, path: Path<String>) -> Answered {
@@ -189,7 +186,7 @@ impl MessageBody for Export {
 pub(in crate::service) async fn asked(state: State, request: HttpRequest, path: Path<String>) -> Answered {
     let actor = authenticate(&state.vault, &request)?;
     let grant = for_party::<ReadAsked>(&state.vault, actor, &path)?;
-    let page = page::<crate::wire::DatasetId>(&request)?;
+    let page = page::<String>(&request)?;
     let list = blocking(move || {
         let prefix = feed_prefix(&grant.project().id, grant.agency());
         let after = page.cursor.map(|cursor| format!("{prefix}{cursor}"));

@@ -112,6 +112,7 @@ pub(in crate::service) async fn set_broker(
         if !vault.is_party(id, &put.agency)? {
             return Err(ApiError::Rule("the broker is a party of the project: let it join first"));
         }
+        agreements::only_in_a_trial(vault, id)?;
         Ok(vault.set_broker(id, &put.agency, grant.actor().event("broker_named"))?)
     });
     answer(&request, 200, &message(changed.await?.ok_or(ApiError::NotFound)?))

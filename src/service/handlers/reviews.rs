@@ -1,8 +1,8 @@
 //! Reviews of uncertain pairs, and what is kept apart.
 
-use super::Answered;
+use super::{Answered, takes, tells};
 use crate::service::auth::{KeepApart, ReadBacklog, Review, authenticate, for_party, project};
-use crate::service::body::{answer, blocking, json, page};
+use crate::service::body::{answer, blocking, page};
 use crate::service::error::ApiError;
 use crate::service::review;
 use crate::service::state::State;
@@ -32,11 +32,8 @@ pub(in crate::service) async fn read(
     request: HttpRequest,
     path: Path<(String, String)>,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Review>(&state.vault, actor, &path.0)?;
-    let reference = reference(&path.1)?;
-    let found = blocking(move || review::read(&state, &grant, reference)).await?;
-    answer(&request, 200, &found)
+    let (project, text) = path.into_inner();
+    tells::<Review, _>(state, request, &project, move |c, g| review::read(c, g, reference(&text)?)).await
 }
 
 pub(in crate::service) async fn decide(
@@ -45,12 +42,11 @@ pub(in crate::service) async fn decide(
     path: Path<(String, String)>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Review>(&state.vault, actor, &path.0)?;
-    let decide: ReviewDecide = json(&request, payload).await?;
-    let reference = reference(&path.1)?;
-    let after = blocking(move || review::decide(&state, &grant, reference, decide)).await?;
-    answer(&request, 200, &after)
+    let (project, text) = path.into_inner();
+    takes::<Review, ReviewDecide, _>((state, request, payload), &project, 200, move |c, g, said| {
+        review::decide(c, g, reference(&text)?, said)
+    })
+    .await
 }
 
 pub(in crate::service) async fn backlog(state: State, request: HttpRequest, path: Path<String>) -> Answered {
@@ -65,10 +61,7 @@ pub(in crate::service) async fn apart_sets(
     request: HttpRequest,
     path: Path<String>,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<KeepApart>(&state.vault, actor, &path)?;
-    let list = blocking(move || review::apart_sets(&state.vault, &grant)).await?;
-    answer(&request, 200, &list)
+    tells::<KeepApart, _>(state, request, &path, |c, g| review::apart_sets(&c.vault, g)).await
 }
 
 pub(in crate::service) async fn keep_apart(
@@ -77,11 +70,10 @@ pub(in crate::service) async fn keep_apart(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<KeepApart>(&state.vault, actor, &path)?;
-    let create: ApartCreate = json(&request, payload).await?;
-    let made = blocking(move || review::keep_apart(&state.vault, &grant, &create)).await?;
-    answer(&request, 201, &made)
+    takes::<KeepApart, ApartCreate, _>((state, request, payload), &path, 201, |c, g, create| {
+        review::keep_apart(&c.vault, g, &create)
+    })
+    .await
 }
 
 pub(in crate::service) async fn lift_apart(
@@ -89,8 +81,6 @@ pub(in crate::service) async fn lift_apart(
     request: HttpRequest,
     path: Path<(String, String)>,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<KeepApart>(&state.vault, actor, &path.0)?;
-    let lifted = blocking(move || review::lift_apart(&state.vault, &grant, &path.1)).await?;
-    answer(&request, 200, &lifted)
+    let (project, id) = path.into_inner();
+    tells::<KeepApart, _>(state, request, &project, move |c, g| review::lift_apart(&c.vault, g, &id)).await
 }

@@ -1,9 +1,7 @@
 //! Erasure, subject access, withdrawal, the end of a project.
 
-use super::Answered;
-use crate::service::auth::{
-    EraseRecords, Operate, ReadHeld, Withdraw, authenticate, centre, for_party, project,
-};
+use super::{Answered, takes};
+use crate::service::auth::{EraseRecords, Operate, ReadHeld, Withdraw, authenticate, centre, project};
 use crate::service::body::{answer, blocking, json};
 use crate::service::erasing;
 use crate::service::error::ApiError;
@@ -18,11 +16,10 @@ pub(in crate::service) async fn erase(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<EraseRecords>(&state.vault, actor, &path)?;
-    let asked: RecordRequest = json(&request, payload).await?;
-    let receipt = blocking(move || erasing::erase(&state, &grant, asked.record)).await?;
-    answer(&request, 200, &receipt)
+    takes::<EraseRecords, RecordRequest, _>((state, request, payload), &path, 200, |c, g, asked| {
+        erasing::erase(c, g, asked.record)
+    })
+    .await
 }
 
 pub(in crate::service) async fn held(
@@ -31,11 +28,10 @@ pub(in crate::service) async fn held(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<ReadHeld>(&state.vault, actor, &path)?;
-    let asked: RecordRequest = json(&request, payload).await?;
-    let held = blocking(move || erasing::held(&state, &grant, asked.record)).await?;
-    answer(&request, 200, &held)
+    takes::<ReadHeld, RecordRequest, _>((state, request, payload), &path, 200, |c, g, asked| {
+        erasing::held(c, g, asked.record)
+    })
+    .await
 }
 
 pub(in crate::service) async fn withdraw(
@@ -44,14 +40,15 @@ pub(in crate::service) async fn withdraw(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Withdraw>(&state.vault, actor, &path)?;
-    let asked: WithdrawalRequest = json(&request, payload).await?;
-    if asked.agency != *grant.agency() {
-        return Err(ApiError::Rule("repeat your own agency's id to withdraw it: nothing of it comes back"));
-    }
-    let receipt = blocking(move || erasing::withdraw(&state, &grant)).await?;
-    answer(&request, 200, &receipt)
+    takes::<Withdraw, WithdrawalRequest, _>((state, request, payload), &path, 200, |c, g, asked| {
+        if asked.agency != *g.agency() {
+            return Err(ApiError::Rule(
+                "repeat your own agency's id to withdraw it: nothing of it comes back",
+            ));
+        }
+        erasing::withdraw(c, g, &asked.approval)
+    })
+    .await
 }
 
 pub(in crate::service) async fn close(
@@ -66,7 +63,7 @@ pub(in crate::service) async fn close(
     if asked.project != grant.project().id {
         return Err(ApiError::Rule("repeat the project's id to end it: its encodings cannot be read again"));
     }
-    let receipt = blocking(move || erasing::close(&state, &grant)).await?;
+    let receipt = blocking(move || erasing::close(&state, &grant, &asked.approval)).await?;
     answer(&request, 200, &receipt)
 }
 

@@ -1,15 +1,15 @@
-//! Shields, unshields by two people, broken glass, and who is told.
+//! Shields, broken glass, and who is told.
 
-use super::Answered;
+use super::{Answered, takes};
 use crate::service::auth::{
-    Ask, ReadNotices, ReadShields, Shield, Unshield, authenticate, for_party, project as in_project,
+    Ask, ReadNotices, ReadShields, Shield, authenticate, for_party, project as in_project,
 };
-use crate::service::body::{answer, blocking, json, page};
+use crate::service::body::{answer, blocking, page};
 use crate::service::error::ApiError;
 use crate::service::shield;
 use crate::service::state::State;
 use crate::wire::RecordRef;
-use crate::wire::messages::{BreakGlass, NoticeList, ShieldPut, UnshieldDecide, UnshieldPropose};
+use crate::wire::messages::{BreakGlass, NoticeList, ShieldPut};
 use actix_web::HttpRequest;
 use actix_web::web::{Path, Payload};
 
@@ -27,49 +27,12 @@ pub(in crate::service) async fn put(
     path: Path<(String, String)>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Shield>(&state.vault, actor, &path.0)?;
-    let put: ShieldPut = json(&request, payload).await?;
-    let record: RecordRef = path.1.parse().map_err(|_| ApiError::NotFound)?;
-    let made = blocking(move || shield::put(&state.vault, &grant, record, &put)).await?;
-    answer(&request, 200, &made)
-}
-
-pub(in crate::service) async fn unshields(
-    state: State,
-    request: HttpRequest,
-    path: Path<String>,
-) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Unshield>(&state.vault, actor, &path)?;
-    let list = blocking(move || shield::unshields(&state.vault, &grant)).await?;
-    answer(&request, 200, &list)
-}
-
-pub(in crate::service) async fn propose(
-    state: State,
-    request: HttpRequest,
-    path: Path<String>,
-    payload: Payload,
-) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Unshield>(&state.vault, actor, &path)?;
-    let propose: UnshieldPropose = json(&request, payload).await?;
-    let made = blocking(move || shield::propose(&state.vault, &grant, &propose)).await?;
-    answer(&request, 201, &made)
-}
-
-pub(in crate::service) async fn decide(
-    state: State,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-    payload: Payload,
-) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Unshield>(&state.vault, actor, &path.0)?;
-    let decide: UnshieldDecide = json(&request, payload).await?;
-    let made = blocking(move || shield::decide(&state.vault, &grant, &path.1, decide)).await?;
-    answer(&request, 200, &made)
+    let (project, record) = path.into_inner();
+    takes::<Shield, ShieldPut, _>((state, request, payload), &project, 200, move |c, g, put| {
+        let record: RecordRef = record.parse().map_err(|_| ApiError::NotFound)?;
+        shield::put(&c.vault, g, record, &put)
+    })
+    .await
 }
 
 pub(in crate::service) async fn break_glass(
@@ -78,11 +41,10 @@ pub(in crate::service) async fn break_glass(
     path: Path<String>,
     payload: Payload,
 ) -> Answered {
-    let actor = authenticate(&state.vault, &request)?;
-    let grant = for_party::<Ask>(&state.vault, actor, &path)?;
-    let asked: BreakGlass = json(&request, payload).await?;
-    let found = blocking(move || shield::break_glass(&state, &grant, &asked)).await?;
-    answer(&request, 200, &found)
+    takes::<Ask, BreakGlass, _>((state, request, payload), &path, 200, |c, g, asked| {
+        shield::break_glass(c, g, &asked)
+    })
+    .await
 }
 
 pub(in crate::service) async fn notices(state: State, request: HttpRequest, path: Path<String>) -> Answered {

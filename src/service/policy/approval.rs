@@ -2,7 +2,7 @@
 
 use crate::ledger::Actor;
 use crate::wire::messages::Line;
-use crate::wire::{AgencyId, ContentDigest, Epoch, KeyId, ProjectId, PurposeCode, RecordRef, RunId, UtcTime};
+use crate::wire::{AgencyId, ContentDigest, Epoch, KeyId, ProjectId, RecordRef, RunId, UtcTime};
 use serde::{Deserialize, Serialize};
 
 /// Hours after which a proposal lapses at the latest.
@@ -13,17 +13,7 @@ const STEPS_MAX: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Matter {
-    /// Another agency joins.
-    NewAgency {
-        /// Which.
-        agency: AgencyId,
-    },
-    /// Another purpose is allowed.
-    NewPurpose {
-        /// Which.
-        purpose: PurposeCode,
-    },
-    /// A wider revision of the agreement takes effect.
+    /// A wider revision of the agreement takes effect: another agency, another purpose, more than before.
     Revision {
         /// Its number.
         revision: u32,
@@ -49,6 +39,30 @@ pub enum Matter {
         /// Which run.
         run: RunId,
     },
+    /// Another party answers for brokered records.
+    Broker {
+        /// Which.
+        agency: AgencyId,
+    },
+    /// An agency leaves the project, and nothing of it stays.
+    Withdrawal {
+        /// Which.
+        agency: AgencyId,
+    },
+    /// The project ends: its encodings cannot be read again.
+    Closure,
+}
+
+impl Matter {
+    /// Whether a key of `agency` (none: of the centre) may know of it. That there is an unshielding says that there is a
+    /// shield.
+    #[must_use]
+    pub fn is_known_to(&self, agency: Option<&AgencyId>) -> bool {
+        match self {
+            Self::Unshield { agency: holder, .. } => agency == Some(holder),
+            _ => true,
+        }
+    }
 }
 
 /// Who acts: a person, through a key.
@@ -114,7 +128,10 @@ pub enum ApprovalError {
     #[error("only who proposed it may withdraw it")]
     NotProposer,
     /// The matter is another agency's.
-    #[error("an unshielding is decided by two people of the agency that holds the record")]
+    #[error(
+        "an unshielding is decided by two people of the agency that holds the record, a withdrawal by the agency \
+         that leaves, with its own second person or the centre's"
+    )]
     NotHolder,
     /// Not open any more, or not yet approved.
     #[error("this cannot be done with a decision that is {0:?}")]
@@ -183,6 +200,9 @@ impl Approval {
             return Err(ApprovalError::Time);
         }
         holder(&matter, &by)?;
+        if matches!(matter, Matter::Withdrawal { .. }) && by.agency.is_none() {
+            return Err(ApprovalError::NotHolder);
+        }
         let first = Step { state: ApprovalState::Proposed, at: now, by: Some(by), reason: Some(reason) };
         Ok(Self { project, matter, lapses, steps: vec![first] })
     }
@@ -322,6 +342,9 @@ fn holder(matter: &Matter, by: &Person) -> Result<(), ApprovalError> {
         Matter::Unshield { agency, .. } if by.agency.as_ref() != Some(agency) => {
             Err(ApprovalError::NotHolder)
         }
+        Matter::Withdrawal { agency } if by.agency.as_ref().is_some_and(|own| own != agency) => {
+            Err(ApprovalError::NotHolder)
+        }
         _ => Ok(()),
     }
 }
@@ -341,7 +364,7 @@ mod tests {
         "agreed at the board".parse().unwrap()
     }
     fn matter() -> Matter {
-        Matter::NewAgency { agency: "school".parse().unwrap() }
+        Matter::Broker { agency: "school".parse().unwrap() }
     }
     fn proposed() -> Approval {
         let by = person("", "anna", "k1");
@@ -403,6 +426,24 @@ mod tests {
         approval.approve(person("", "bela", "k2"), why(), at(1)).unwrap();
         approval.withdraw(person("", "anna", "k1"), why(), at(2)).unwrap();
         assert!(approval.take(person("", "anna", "k1"), at(3)).is_err());
+    }
+
+    #[test]
+    fn an_agency_leaves_by_its_own_word_and_a_second_persons() {
+        let matter = || Matter::Withdrawal { agency: "health".parse().unwrap() };
+        let propose = |by| Approval::propose("mash".parse().unwrap(), matter(), by, why(), at(0), 24);
+        for other in [person("police", "p", "k1"), person("", "o", "k1")] {
+            assert_eq!(propose(other), Err(ApprovalError::NotHolder));
+        }
+        let mut approval = propose(person("health", "p", "k1")).unwrap();
+        assert_eq!(
+            approval.approve(person("police", "q", "k2"), why(), at(1)),
+            Err(ApprovalError::NotHolder)
+        );
+        let mut small = approval.clone();
+        small.approve(person("", "o", "k3"), why(), at(1)).unwrap();
+        approval.approve(person("health", "q", "k2"), why(), at(1)).unwrap();
+        assert!(matter().is_known_to(None));
     }
 
     #[test]

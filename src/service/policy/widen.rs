@@ -1,4 +1,4 @@
-//! What a new revision of an agreement allows that the old one did not: each needs two people.
+//! What a new revision of an agreement allows that the old one did not, or would have erased: each needs two people.
 
 use super::{Agreement, PurposeTerms};
 use crate::wire::{AgencyId, PurposeCode};
@@ -18,7 +18,7 @@ pub enum Widening {
     Looser(&'static str),
 }
 
-/// Everything `new` allows beyond `old`. Empty: nothing but narrowing, one person may do it.
+/// Everything `new` allows beyond `old`, or has erased sooner. Empty: nothing but narrowing, one person may do it.
 #[must_use]
 pub fn widenings(old: &Agreement, new: &Agreement) -> Vec<Widening> {
     let mut wider = Vec::new();
@@ -68,12 +68,13 @@ fn looser(old: &Agreement, new: &Agreement) -> impl Iterator<Item = Widening> {
     };
     [
         ("starts", new.starts < old.starts),
-        ("ends", new.ends > old.ends),
-        ("retention_months", new.retention_months > old.retention_months),
+        // Sooner or later: the one allows more, the other erases what is held.
+        ("ends", new.ends != old.ends),
+        ("retention_months", new.retention_months != old.retention_months),
         ("suppress_below", new.suppress_below < old.suppress_below),
         ("second_look_every", fewer_looks),
         ("exact_tokens", new.exact_tokens && !old.exact_tokens),
-        ("standing", new.standing && !old.standing),
+        ("standing", new.standing != old.standing),
         ("budgets.user_day", is.user_day > was.user_day),
         ("budgets.agency_month", is.agency_month > was.agency_month),
         ("budgets.project", is.project > was.project),
@@ -102,9 +103,7 @@ mod tests {
         let old: Agreement = toml::from_str(EXAMPLE).unwrap();
         assert_eq!(widenings(&old, &old), []);
         for (from, to) in [
-            ("ends = \"2027-03-31\"", "ends = \"2028-03-31\""),
             ("starts = \"2026-01-01\"", "starts = \"2025-01-01\""),
-            ("retention_months = 13", "retention_months = 24"),
             ("exact_tokens = false", "exact_tokens = true"),
             ("second_look_every = 10", "second_look_every = 11"),
             ("user_day = 40", "user_day = 41"),
@@ -122,6 +121,14 @@ mod tests {
             let new = changed(from, to);
             assert_eq!(widenings(&old, &new).len(), 1, "{to}");
             assert_eq!(widenings(&new, &old).len(), 0, "back from {to}");
+        }
+        for (from, to, field) in [
+            ("ends = \"2027-03-31\"", "ends = \"2028-03-31\"", "ends"),
+            ("retention_months = 13", "retention_months = 24", "retention_months"),
+        ] {
+            let new = changed(from, to);
+            assert_eq!(widenings(&old, &new), [Widening::Looser(field)]);
+            assert_eq!(widenings(&new, &old), [Widening::Looser(field)], "sooner: it erases what is held");
         }
         let none = changed("second_look_every = 10", "second_look_every = 0");
         assert_eq!(widenings(&old, &none), [Widening::Looser("second_look_every")]);

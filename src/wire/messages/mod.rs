@@ -8,6 +8,7 @@ mod admin;
 mod answers;
 mod datasets;
 mod front_door;
+mod referrals;
 mod reviews;
 mod rights;
 mod shields;
@@ -33,13 +34,13 @@ pub use rights::{
 };
 pub use tables::TableMessage;
 
+pub use referrals::{ReferralDecide, ReferralHolder, ReferralList, ReferralMessage, ReferralState};
 pub use reviews::{
     ApartCreate, ApartList, ApartMessage, AttributeWord, BacklogMessage, ReviewDecide, ReviewList,
     ReviewMessage, ReviewState, ReviewStep, ReviewVerdict,
 };
 pub use shields::{
     BreakGlass, NoticeKind, NoticeList, NoticeMessage, Reach, ShieldList, ShieldMessage, ShieldPut,
-    UnshieldDecide, UnshieldList, UnshieldMessage, UnshieldPropose,
 };
 pub use why::Why;
 

@@ -104,20 +104,24 @@ pub struct HeldFact {
     pub last_seen: Option<Month>,
 }
 
-/// Withdraws my agency from the project. Its id is repeated, because nothing of it comes back.
+/// Withdraws my agency from the project, as two people decided. Its id is repeated, because nothing of it comes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WithdrawalRequest {
     /// My agency.
     pub agency: AgencyId,
+    /// Id of the approved decision.
+    pub approval: String,
 }
 
-/// Ends a project. Its id is repeated, because its encodings cannot be read again.
+/// Ends a project, as two people decided. Its id is repeated, because its encodings cannot be read again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClosureRequest {
     /// The project.
     pub project: ProjectId,
+    /// Id of the approved decision.
+    pub approval: String,
 }
 
 /// What a withdrawal or closure removed, as the centre signs it.

@@ -1,4 +1,4 @@
-//! Shields: who may learn of a record, unshielding by two people, break-glass, and who is told.
+//! Shields: who may learn of a record, break-glass, and who is told.
 
 use super::{CaseReference, Why};
 use crate::wire::{AgencyId, LawfulBasis, PurposeCode, RecordRef, UtcTime, Visibility};
@@ -20,7 +20,7 @@ pub enum Reach {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShieldPut {
-    /// Who. Lowering `hidden` takes two people: see unshields.
+    /// Who. Lowering `hidden` takes two people: propose an unshielding.
     pub visibility: Visibility,
     /// How far a shield reaches.
     #[serde(default)]
@@ -55,52 +55,6 @@ pub struct ShieldList {
     pub shields: Vec<ShieldMessage>,
     /// Pass as `cursor` for the next page; absent on the last.
     pub next: Option<String>,
-}
-
-/// Proposes to open a shielded record for a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnshieldPropose {
-    /// My record.
-    pub record: RecordRef,
-    /// When the shield returns.
-    pub until: UtcTime,
-    /// Why.
-    pub why: Why,
-    /// Hours until the proposal lapses.
-    pub hours: u32,
-}
-
-/// What a second person says to a proposal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnshieldDecide {
-    /// Yes or no.
-    pub approve: bool,
-    /// Why.
-    pub why: Why,
-}
-
-/// A proposal to open a shielded record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnshieldMessage {
-    /// Its id.
-    pub id: String,
-    /// My record.
-    pub record: RecordRef,
-    /// When the shield returns.
-    pub until: UtcTime,
-    /// When the proposal lapses.
-    pub lapses: UtcTime,
-    /// `proposed`, `approved`, `used` (carried out), `refused`, `withdrawn` or `lapsed`.
-    pub state: String,
-}
-
-/// Proposals of my agency, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnshieldList {
-    /// The proposals.
-    pub unshields: Vec<UnshieldMessage>,
 }
 
 /// Asks, in an emergency, who else knows the child of one of my records, shielded records included.
@@ -142,6 +96,8 @@ pub enum NoticeKind {
     GlassBroken,
     /// Two people opened a shielded record for a time.
     Unshielded,
+    /// The broker named my agency to whoever asked about a child of a brokered record of mine.
+    ReferralAnswered,
 }
 
 /// Something an agency, or the operator, is told.

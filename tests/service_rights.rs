@@ -210,7 +210,10 @@ fn a_withdrawal_ends_nobody_elses_shields() {
     };
     assert_eq!(of_3(), ["p", "record"]);
     for (key, agency, left) in [(&keys[1], "p", vec!["record"]), (&keys[2], "record", vec![])] {
-        let told = centre.send(key, "POST", "/v1/projects/p/withdrawal", &json!({"agency": agency}));
+        let matter = json!({"kind": "withdrawal", "agency": agency});
+        let approval = centre.decided("p", key, &centre.operator, &matter);
+        let body = json!({"agency": agency, "approval": approval});
+        let told = centre.send(key, "POST", "/v1/projects/p/withdrawal", &body);
         assert_eq!(told.status, 200, "{}", told.text());
         centre.run(&keys[0], "p");
         assert_eq!(of_3(), left, "after {agency} has left: the refuge's shield must stand");

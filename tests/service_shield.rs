@@ -338,18 +338,12 @@ fn a_brokered_record_that_inherited_a_shield_is_brokered_again_when_it_ends() {
     };
     assert_eq!(of_0(), Vec::<Value>::new());
 
-    let propose = json!({"record": record("refuge", 0), "until": "2026-03-20T09:00:00Z", "why": "consent_given",
-        "hours": 48});
-    let proposed = centre.send(&keys[2], "POST", "/v1/projects/p/unshields", &propose).json();
-    let path = format!("/v1/projects/p/unshields/{}/decision", proposed["id"].as_str().unwrap());
     let second = centre.key("p", "refuge", &["approver"]);
-    let headers = [
-        ("authorization", &*bearer(&second)),
-        ("content-type", "application/json"),
-        ("acting-user", "b.second"),
-    ];
-    let yes = json!({"approve": true, "why": "consent_given"}).to_string();
-    assert_eq!(request(centre.addr(), "POST", &path, &headers, yes.as_bytes()).status, 200);
+    let until = "2026-03-20T09:00:00Z";
+    let matter =
+        json!({"kind": "unshield", "agency": "refuge", "record": record("refuge", 0), "until": until});
+    let id = centre.decided("p", &keys[2], &second, &matter);
+    assert_eq!(centre.carry_out("p", &second, &id).status, 200);
     centre.run(&keys[0], "p");
     let seen: Vec<Value> = told(&keys[2])
         .as_array()

@@ -232,7 +232,7 @@ fn a_delta_is_not_sealed_on_encodings_that_were_emptied_since() {
     let changed = batch("council", 90..110, 2);
     let delta = begin(&vault, &project, &changed, Some(base), Vec::new()).unwrap();
     store_all(&vault, &delta, &changed).unwrap();
-    vault.empty_datasets(&project.id, Epoch::FIRST).unwrap();
+    vault.empty_datasets_of(&project.id, Epoch::FIRST, &"council".parse().unwrap()).unwrap();
     let refused = vault.seal(&project.id, &delta.id, None, event()).unwrap_err();
     assert_eq!(refused, UploadError::Base { current: "none".to_owned() });
 }

@@ -173,7 +173,7 @@ pub(crate) fn approvals(args: &ApprovalsArgs, terminal: Terminal) -> Outcome {
         at.post(&format!("approvals/{}/{what}", args.id), &json!({"reason": args.reason}))
     };
     match &args.command {
-        Command::List => return list(&at, terminal),
+        Command::List => list(&at, terminal),
         Command::Show(args) => {
             let path = at.path(&format!("approvals/{}", args.id));
             show(&at.client.get(&path).map_err(client_failure)?, terminal)

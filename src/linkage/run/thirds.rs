@@ -12,8 +12,13 @@ use crate::wire::{Band, Reason, Reasons, Score};
 use std::collections::BTreeSet;
 
 /// Reasons that only a person may overrule.
-const FOR_PEOPLE: [Reason; 4] =
-    [Reason::ExactConflict, Reason::ExactAlone, Reason::PlaceholderName, Reason::GroupConflict];
+const FOR_PEOPLE: [Reason; 5] = [
+    Reason::ExactConflict,
+    Reason::ExactAlone,
+    Reason::PlaceholderName,
+    Reason::PossibleTwins,
+    Reason::GroupConflict,
+];
 
 /// Where the link of a record with another agency stands.
 struct Directory(Vec<(u64, u16, u32)>);

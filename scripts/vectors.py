@@ -328,12 +328,12 @@ def encode(schema, keys, person, forms, rare):
 
 def flips_of(view, per_mille, noise):
     """Flipped positions of a slot: each segment has its share, or, after diffusion, the slot as a whole."""
-    lengths = [left_bits(view)] if "diffusion" in view else [segment["bits"] for segment in view["segment"]]
-    out, start, before = set(), 0, 0
-    for bits in lengths:
-        upto = ((start + bits) * per_mille + 500) // 1000
-        out |= {start + at for at in noise.distinct(bits, upto - before)}
-        start, before = start + bits, upto
+    if "diffusion" in view:
+        return set(noise.distinct(left_bits(view), (left_bits(view) * per_mille + 500) // 1000))
+    out, start = set(), 0
+    for segment in view["segment"]:
+        out |= {start + at for at in noise.distinct(segment["bits"], -(-segment["bits"] * per_mille // 1000))}
+        start += segment["bits"]
     return out
 
 

@@ -153,7 +153,7 @@ fn copies(count: usize) -> Vec<Person> {
 #[test]
 fn no_two_records_share_a_mask() {
     let persons = copies(300);
-    for (name, view, flips) in [("uk-child-views", "dp", 10), ("uk-child-diffused", "record", 41)] {
+    for (name, view, flips) in [("uk-child-views", "dp", 12), ("uk-child-diffused", "record", 41)] {
         let schema = Schema::builtin(name).unwrap();
         let column = schema.layout().slots().position(|(v, _)| v.name.as_str() == view).unwrap();
         let without = builtin(name, |form| form.flips_per_mille = 0);

@@ -66,7 +66,7 @@ pub fn run(target: &Target, scene: &Scene) -> Result<Vec<Finding>, PrivacyError>
 /// Which slots of each view are filled, in the target's order of records. Truth.
 fn filled(target: &Target, scene: &Scene) -> Result<Vec<Vec<bool>>, PrivacyError> {
     let mut form = target.schema.form().clone();
-    form.filler = false;
+    (form.filler, form.flips_per_mille) = (false, 0);
     let bare = Schema::from_form(form)?;
     let mut views: Vec<Vec<bool>> = vec![Vec::new(); target.encoded.views.len()];
     for agency in &scene.agencies {
@@ -76,9 +76,8 @@ fn filled(target: &Target, scene: &Scene) -> Result<Vec<Vec<bool>>, PrivacyError
         order.sort_unstable_by_key(|row| batch.refs[*row]);
         let dataset = Dataset::from_batch(agency.id.clone(), &batch.select(&order));
         for ((view, laid), out) in dataset.views.iter().zip(dataset.layout.views()).zip(&mut views) {
-            // Without filler an empty slot has its flips and nothing else.
-            let flips = (laid.bits * bare.form().flips_per_mille + 500) / 1000;
-            let is_filled = |row| ones(view.filters.row(row), 0..laid.bits as usize) > flips;
+            // Without filler and flips an empty slot has nothing.
+            let is_filled = |row| ones(view.filters.row(row), 0..laid.bits as usize) > 0;
             out.extend((0..view.filters.rows()).map(is_filled));
         }
     }

@@ -174,8 +174,10 @@ fn frequencies_name_plain_fields_and_not_views() {
 fn popcount_says_nothing_of_names_in_any_shipped_schema() {
     for (name, profile, _) in Schema::builtins() {
         let found = on(dirty(), &builtin(name), |target| popcount::run(target.target, dirty()));
-        // Six hundred children: chance alone reaches .1 now and then.
-        assert!(found.low <= 0.1, "{profile}: {found:?}");
+        // The worst of some sixty correlations over six hundred children: an interval that holds for all of them together
+        // is 1.7 times as wide (Bonferroni: 3.3 standard errors instead of 1.96).
+        let low = found.value - 1.7 * (found.value - found.low);
+        assert!(low <= 0.1, "{profile}: {found:?}");
     }
 }
 

@@ -292,7 +292,7 @@ fn write<P: Permission>(
     grant: &ProjectGrant<P>,
     result: &'static str,
     id: &str,
-    effect: impl FnMut(&mut Batch) -> Result<(), ApiError>,
+    mut effect: impl FnMut(&mut Batch) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
     let said = Said {
@@ -307,7 +307,7 @@ fn write<P: Permission>(
         result,
     };
     let entry = said.entry(vault.now())?;
-    centre.ledgers.log(&project.id)?.record(&entry, effect)?;
+    centre.ledgers.log(&project.id)?.record(&entry, |_, batch| effect(batch))?;
     let event = grant.actor().event(&format!("decision_{result}")).project(&project.id).subject(id);
     vault.record(event)?;
     Ok(())

@@ -122,25 +122,26 @@ impl Asking<'_> {
 }
 
 /// Adds the counters of a question to `batch`: apply it (with the ledger entry in it), flush, then compute.
-/// On [`StoreError::Conflict`] build the batch anew.
+/// On [`StoreError::Conflict`] build the batch anew. `value` reads the counters: from the store, or from what others
+/// have gathered to be written with this.
 ///
 /// # Errors
 /// [`BudgetError::Spent`] if any budget does not cover it; `batch` is unusable then.
 pub fn charge(
-    store: &dyn Store,
+    value: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
     terms: &BudgetTerms,
     asking: &Asking<'_>,
     batch: &mut Batch,
 ) -> Result<(), BudgetError> {
     if asking.allowed.kind() == AskKind::FrontDoor {
         let misses = asking.counter(BudgetScope::MissesUserDay, terms.misses_user_day);
-        let (_, found) = read(store, &misses.key)?;
+        let (_, found) = read(&value, &misses.key)?;
         if found >= u64::from(misses.limit) {
             return Err(BudgetError::Spent { scope: misses.scope, limit: misses.limit });
         }
     }
     for Counter { scope, limit, key } in asking.counters(terms) {
-        let (old, spent) = read(store, &key)?;
+        let (old, spent) = read(&value, &key)?;
         let after = spent.saturating_add(u64::from(asking.count));
         if after > u64::from(limit) {
             return Err(BudgetError::Spent { scope, limit });
@@ -155,7 +156,7 @@ pub fn charge(
 /// # Errors
 /// As [`charge`].
 pub fn consume(store: &dyn Store, terms: &BudgetTerms, asking: &Asking<'_>) -> Result<(), BudgetError> {
-    let result = retry(store, |batch| charge(store, terms, asking, batch));
+    let result = retry(store, |batch| charge(|key| store.value(key), terms, asking, batch));
     if let Err(BudgetError::Spent { scope, .. }) = &result {
         raise(store, &AlertKind::BudgetSpent(*scope), asking)?;
     }
@@ -192,7 +193,7 @@ pub fn note_outcome(
     let misses = asking.counter(BudgetScope::MissesUserDay, terms.misses_user_day);
     let mut after = 0;
     retry(store, |batch| {
-        let (old, before) = read(store, &misses.key)?;
+        let (old, before) = read(|key| store.value(key), &misses.key)?;
         after = before.saturating_add(weight);
         batch.expect(misses.key.as_str(), old).put(misses.key.as_str(), after.to_le_bytes());
         Ok(())
@@ -234,8 +235,11 @@ pub fn sweep(store: &dyn Store, project: &ProjectId, today: Day, limit: usize) -
     Ok(removed)
 }
 
-fn read(store: &dyn Store, key: &str) -> Result<(Option<Vec<u8>>, u64), BudgetError> {
-    let old = store.value(key.as_bytes())?;
+fn read(
+    value: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+    key: &str,
+) -> Result<(Option<Vec<u8>>, u64), BudgetError> {
+    let old = value(key.as_bytes())?;
     let count = match &old {
         None => 0,
         Some(bytes) => u64::from_le_bytes(bytes.as_slice().try_into().map_err(|_| BudgetError::Damaged)?),

@@ -118,7 +118,7 @@ impl Ledgers {
     /// The store's: then nothing may be answered.
     pub fn write(&self, said: &Said<'_>, at: UtcTime) -> Result<u64, ApiError> {
         let entry = said.entry(at)?;
-        self.log(&said.project.id)?.record(&entry, |_| Ok::<(), ApiError>(()))
+        self.log(&said.project.id)?.record(&entry, |_, _| Ok::<(), ApiError>(()))
     }
 
     /// The checkpoint of a project's ledger as it stands: the one kept, if nothing was written since, with the

@@ -16,7 +16,7 @@ use super::referrals;
 use super::state::Centre;
 use crate::ledger::Actor as User;
 use crate::store::{
-    AgencyRecord, Batch, Earlier, LinkRecord, Once, ProjectRecord, RunRecord, StoreError, Vault,
+    AgencyRecord, Batch, Earlier, Gathered, LinkRecord, Once, ProjectRecord, RunRecord, StoreError, Vault,
 };
 use crate::wire::messages::{
     Answer, AnswerMatch, AskedItem, CaseReference, KnowingAgency, LOOKUPS_MAX, LookupAnswer,
@@ -151,14 +151,14 @@ pub(super) fn ask<'g, P: Permission>(
         index: 0,
     };
     let entry = asked.said("lookup", request, if repeated { "repeated" } else { "asked" }).entry(at)?;
-    let charge = |batch: &mut Batch| -> Result<(), BudgetError> {
+    let charge = |gathered: &Gathered<'_>, batch: &mut Batch| -> Result<(), BudgetError> {
         // The same question under the same key was paid for; it is written down again all the same.
         if !repeated {
             // Its twin was written down a moment ago: that one is charged, and this may be sent again.
             if vault.earlier(once)? != Earlier::None {
                 return Err(StoreError::Conflict.into());
             }
-            budgets::charge(vault.store(), &asked.terms, &asked.asking(), batch)?;
+            budgets::charge(|key| gathered.value(key), &asked.terms, &asked.asking(), batch)?;
             vault.remember(batch, once, "asked")?;
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Asked<'_> {
         let entries =
             seen.iter().map(|seen| self.said("lookup_answered", self.question, seen.class()).entry(at));
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
-        centre.ledgers.log(&self.project.id)?.record_all(&entries, |batch, first| {
+        centre.ledgers.log(&self.project.id)?.record_all(&entries, |_, batch, first| {
             for (entry, seen) in (first..).zip(seen) {
                 if let Some(record) = seen.referred {
                     let asker = (self.agency.clone(), record);

@@ -148,7 +148,7 @@ pub(super) fn list(
     let mut found = ReferralList { referrals: Vec::new(), next: None };
     let Some(reader) = Reader::new(&centre.vault, grant)? else { return Ok(found) };
     let entry = reader.entry("referrals_read", "", "referrals")?;
-    centre.ledgers.log(id)?.record(&entry, |_| Ok::<(), ApiError>(()))?;
+    centre.ledgers.log(id)?.record(&entry, |_, _| Ok::<(), ApiError>(()))?;
     let mut from = after.map(ToOwned::to_owned);
     loop {
         let page = centre.vault.referrals(id, from.as_deref(), limit)?;
@@ -189,7 +189,7 @@ pub(super) fn decide(
     let state = if decide.agencies.is_empty() { ReferralState::Declined } else { ReferralState::Answered };
     let after = ReferralRecord { state, why: Some(decide.why), named: decide.agencies, ..before.clone() };
     let entry = reader.entry("referral_decided", id, state.word())?;
-    centre.ledgers.log(&project.id)?.record(&entry, |batch| {
+    centre.ledgers.log(&project.id)?.record(&entry, |_, batch| {
         vault.stage_referral_word(batch, &project.id, id, (&before, &after))?;
         // Somebody asked again or decided meanwhile: the broker reads it again.
         let same = vault.referral(&project.id, id)?.as_ref() == Some(&before);

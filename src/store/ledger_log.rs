@@ -2,20 +2,20 @@
 //!
 //! May see: wire, ledger. Must not see: agency, service. One writer per process. [`LedgerLog::record`] returns
 //! when the entry is on disk, so that an answer given afterwards is never without one; many callers share
-//! one flush. Whatever fails, fails closed: no entry, no answer.
+//! one write and its flush. Whatever fails, fails closed: no entry, no answer.
 
+use super::together::{Gathered, Together};
 use super::{Batch, Store, StoreError};
 use crate::ledger::{
     Checkpoint, CheckpointError, Cosignature, Entry, ExportError, ExportHeader, ExportWriter, Frontier,
     LogKey, LogName, LogSigner, NodeId, NodeSource, ProofError, SignedCheckpoint, root_at,
 };
 use crate::wire::{AgencyId, ContentDigest, ProjectId};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 const PAGE: usize = 1_000;
 /// Entries in a page of an export.
 const EXPORT_PAGE: usize = 200;
-const TRIES_MAX: u32 = 1_000;
 
 /// Why the ledger was not written, read or believed.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +64,8 @@ pub struct LedgerLog {
     name: LogName,
     /// Beginning of all its keys; `~` stands for `/`, so that no log's keys begin another's.
     prefix: String,
-    /// Entries applied, and the edge after them.
-    applied: Mutex<Frontier>,
-    /// Entries known to be on disk.
-    flushed: Mutex<u64>,
+    /// Writers, and the edge after what they applied.
+    together: Together<Frontier>,
 }
 
 impl LedgerLog {
@@ -77,10 +75,12 @@ impl LedgerLog {
     /// [`LogError::Store`], [`LogError::Damaged`].
     pub fn open(store: Arc<dyn Store>, name: LogName) -> Result<Self, LogError> {
         let prefix = format!("ledger/{}", name.as_str().replace('/', "~"));
-        let log = Self { store, name, prefix, applied: Mutex::default(), flushed: Mutex::new(0) };
-        let edge = log.edge()?;
-        *held(&log.applied) = edge;
-        Ok(log)
+        let edge = edge(&*store, &prefix).map_err(|error| match error {
+            StoreError::Unreadable { .. } => LogError::Damaged { index: 0 },
+            other => other.into(),
+        })?;
+        let together = Together::new(Arc::clone(&store), edge);
+        Ok(Self { store, name, prefix, together })
     }
 
     /// Opens the log of a project.
@@ -101,20 +101,21 @@ impl LedgerLog {
     /// Entries applied.
     #[must_use]
     pub fn size(&self) -> u64 {
-        held(&self.applied).size()
+        self.together.applied().size()
     }
 
     /// Writes `entry` together with what `also` puts into the same transaction (budgets, an upload's seal),
-    /// and returns its position once both are on disk. `also` runs again if the store changed meanwhile.
+    /// and returns its position once both are on disk. `also` runs again if the store changed meanwhile; what others
+    /// may write at the same moment it reads from what it is given.
     ///
     /// # Errors
     /// What `also` says, or the store: then neither stands.
     pub fn record<E: From<LogError>>(
         &self,
         entry: &Entry,
-        mut also: impl FnMut(&mut Batch) -> Result<(), E>,
+        mut also: impl FnMut(&Gathered<'_>, &mut Batch) -> Result<(), E>,
     ) -> Result<u64, E> {
-        self.record_all(std::slice::from_ref(entry), |batch, _| also(batch))
+        self.record_all(std::slice::from_ref(entry), |gathered, batch, _| also(gathered, batch))
     }
 
     /// [`LedgerLog::record`] for several entries in one transaction; `also` is told the position of the first.
@@ -124,55 +125,26 @@ impl LedgerLog {
     pub fn record_all<E: From<LogError>>(
         &self,
         entries: &[Entry],
-        mut also: impl FnMut(&mut Batch, u64) -> Result<(), E>,
+        mut also: impl FnMut(&Gathered<'_>, &mut Batch, u64) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let first = self.apply(entries, &mut also)?;
-        self.flush_through(first + entries.len() as u64)?;
-        Ok(first)
-    }
-
-    fn apply<E: From<LogError>>(
-        &self,
-        entries: &[Entry],
-        also: &mut impl FnMut(&mut Batch, u64) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        let mut edge = held(&self.applied);
-        let mut tries = 0;
-        loop {
-            let (index, mut grown) = (edge.size(), edge.clone());
-            let mut batch = Batch::new();
-            also(&mut batch, index)?;
+        let stage = |gathered: &Gathered<'_>, edge: &mut Frontier, batch: &mut Batch| {
+            let index = edge.size();
+            also(gathered, batch, index).map_err(Said::Also)?;
             let before = (index > 0).then(|| edge.to_bytes());
             for entry in entries {
-                batch.put(self.entry_key(grown.size()), entry.to_bytes());
-                for (id, hash) in grown.append(entry.leaf()) {
+                batch.put(self.entry_key(edge.size()), entry.to_bytes());
+                for (id, hash) in kept(edge.append(entry.leaf())) {
                     batch.put(self.node_key(id), hash.as_bytes());
                 }
             }
-            batch.expect(self.edge_key(), before).put(self.edge_key(), grown.to_bytes());
-            match self.store.apply(&batch) {
-                Ok(()) => {
-                    *edge = grown;
-                    return Ok(index);
-                }
-                Err(StoreError::Conflict) if tries < TRIES_MAX => {
-                    tries += 1;
-                    *edge = self.edge().map_err(E::from)?;
-                }
-                Err(error) => return Err(LogError::from(error).into()),
-            }
-        }
-    }
-
-    /// One flush serves all who wait for it.
-    fn flush_through(&self, size: u64) -> Result<(), LogError> {
-        let mut flushed = held(&self.flushed);
-        if *flushed < size {
-            let covers = held(&self.applied).size();
-            self.store.flush()?;
-            *flushed = covers;
-        }
-        Ok(())
+            batch.expect(self.edge_key(), before).put(self.edge_key(), edge.to_bytes());
+            Ok(index)
+        };
+        let written = self.together.write(stage, || self.edge());
+        written.map_err(|said| match said {
+            Said::Also(error) => error,
+            Said::Store(error) => LogError::from(error).into(),
+        })
     }
 
     /// Signs size and root as they are on disk, keeps and returns the checkpoint; one that is kept of this size stays,
@@ -181,8 +153,8 @@ impl LedgerLog {
     /// # Errors
     /// [`LogError::Store`], [`LogError::Damaged`].
     pub fn checkpoint(&self, signer: &LogSigner, now_ms: u64) -> Result<SignedCheckpoint, LogError> {
-        let edge = held(&self.applied).clone();
-        self.flush_through(edge.size())?;
+        let edge = self.together.applied();
+        self.store.flush()?;
         let signed = Checkpoint::of(self.name.clone(), &edge, now_ms).sign(signer);
         let size = signed.checkpoint.size;
         let mut batch = Batch::new();
@@ -283,8 +255,8 @@ impl LedgerLog {
             let page = self.entries(edge.size(), PAGE)?;
             for entry in &page {
                 let index = edge.size();
-                let kept = |(id, hash)| self.node(id) == Some(hash);
-                if !edge.append(entry.leaf()).into_iter().all(kept) {
+                let stands = |(id, hash)| self.node(id) == Some(hash);
+                if !kept(edge.append(entry.leaf())).all(stands) {
                     return Err(LogError::Damaged { index });
                 }
             }
@@ -293,17 +265,15 @@ impl LedgerLog {
             }
         }
         let size = edge.size();
-        if edge == self.edge()? { Ok(size) } else { Err(LogError::Damaged { index: size }) }
+        let damaged = |_| LogError::Damaged { index: size };
+        if edge == self.edge().map_err(damaged)? { Ok(size) } else { Err(LogError::Damaged { index: size }) }
     }
 
-    fn edge(&self) -> Result<Frontier, LogError> {
-        match self.store.value(self.edge_key().as_bytes())? {
-            None => Ok(Frontier::default()),
-            Some(bytes) => Frontier::from_bytes(&bytes).map_err(|_| LogError::Damaged { index: 0 }),
-        }
+    fn edge(&self) -> Result<Frontier, StoreError> {
+        edge(&*self.store, &self.prefix)
     }
     fn edge_key(&self) -> String {
-        format!("{}/edge", self.prefix)
+        edge_key(&self.prefix)
     }
     fn entry_key(&self, index: u64) -> String {
         format!("{}/entry/{index:020}", self.prefix)
@@ -368,6 +338,10 @@ impl ExportPages {
 impl NodeSource for LedgerLog {
     /// A store that fails and a subtree that is missing are the same to a proof: it is not made.
     fn node(&self, id: NodeId) -> Option<ContentDigest> {
+        if id.level == 0 {
+            let bytes = self.store.value(self.entry_key(id.index).as_bytes()).ok()??;
+            return Some(Entry::from_bytes(&bytes).ok()?.leaf());
+        }
         let bytes = self.store.value(self.node_key(id).as_bytes()).ok()??;
         Some(ContentDigest::from_bytes(bytes.try_into().ok()?))
     }
@@ -379,9 +353,34 @@ impl std::fmt::Debug for LedgerLog {
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The guarded value is replaced whole, never half.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Why a write did not come about.
+enum Said<E> {
+    Also(E),
+    Store(StoreError),
+}
+
+impl<E> From<StoreError> for Said<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Subtrees that are written: a leaf is made of its entry again.
+fn kept(completed: Vec<(NodeId, ContentDigest)>) -> impl Iterator<Item = (NodeId, ContentDigest)> {
+    completed.into_iter().filter(|(id, _)| id.level > 0)
+}
+
+fn edge_key(prefix: &str) -> String {
+    format!("{prefix}/edge")
+}
+
+fn edge(store: &dyn Store, prefix: &str) -> Result<Frontier, StoreError> {
+    match store.value(edge_key(prefix).as_bytes())? {
+        None => Ok(Frontier::default()),
+        Some(bytes) => {
+            Frontier::from_bytes(&bytes).map_err(|_| StoreError::Unreadable { entry: "ledger edge" })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -416,7 +415,7 @@ mod tests {
         LogSigner::from_seed(&Zeroizing::new([5; 32]))
     }
     fn record(log: &LedgerLog, n: u64) -> Result<u64, LogError> {
-        log.record(&entry(n), |batch| {
+        log.record(&entry(n), |_, batch| {
             batch.put(format!("budget/{n}"), [1]);
             Ok(())
         })
@@ -491,8 +490,10 @@ mod tests {
             fill(&log, 0..9);
             // Applied, never flushed: nobody was answered.
             for n in 9..12 {
-                log.apply::<LogError>(&[entry(n)], &mut |_, _| Ok(())).unwrap();
+                store.fail(Fault::WriteAfter(1));
+                assert!(log.record(&entry(n), |_, _| Ok::<(), LogError>(())).is_err());
             }
+            store.fail(Fault::None);
             let store = Arc::new(store.after_crash(kept));
             let log = open(&store);
             assert_eq!(log.check().unwrap(), 9 + kept as u64);
@@ -511,7 +512,7 @@ mod tests {
             assert!(record(&log, 1).is_err(), "{fault:?}");
         }
         store.fail(Fault::None);
-        let refused = log.record(&entry(1), |_| Err::<(), _>(LogError::Damaged { index: 7 }));
+        let refused = log.record(&entry(1), |_, _| Err::<(), _>(LogError::Damaged { index: 7 }));
         assert!(matches!(refused, Err(LogError::Damaged { index: 7 })));
         let before = log.size();
         assert_eq!(record(&log, 2).unwrap(), before);

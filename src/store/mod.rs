@@ -32,6 +32,7 @@ pub mod seal;
 mod shields;
 mod sled_store;
 mod strip;
+mod together;
 mod uploads;
 mod vault;
 
@@ -54,6 +55,7 @@ pub use reviews::{FoundReview, REVIEW_STEPS_MAX, ReviewCursor, ReviewRecord};
 pub use runs::FoundLink;
 pub use shields::{Decided, ShieldRecord, Side};
 pub use sled_store::SledStore;
+pub use together::Gathered;
 pub use uploads::{DELTA_DEPTH_MAX, NewUpload, OPEN_UPLOADS_MAX, UploadError, UploadStatus};
 pub use vault::{Clock, Earlier, FORMAT, Once, OpenReport, Vault, system_clock};
 

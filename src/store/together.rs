@@ -1,0 +1,329 @@
+//! Many requests' writes in one durable step: each is told only after its own writes are on disk.
+//!
+//! May see: the store trait. Must not see: what is written. While one group is being flushed, whoever comes next is
+//! gathered into the group after it; one of them then applies and flushes it for all. A request looks at what those
+//! before it in its group have gathered, as if that stood in the store already. If a group cannot be written,
+//! nobody in it is told that it was: fail closed.
+
+use super::{Batch, Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+const TRIES_MAX: u32 = 1_000;
+
+type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// What stands once the group so far is written.
+pub struct Gathered<'a> {
+    store: &'a dyn Store,
+    writes: &'a Writes,
+}
+
+impl Gathered<'_> {
+    /// The value of `key` as the request before left it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.writes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.store.value(key),
+        }
+    }
+}
+
+/// Writers of one store that share its flushes; `S` follows from what they wrote: the edge of a tree.
+pub(super) struct Together<S> {
+    store: Arc<dyn Store>,
+    state: Mutex<State<S>>,
+}
+
+struct State<S> {
+    /// After all that is applied.
+    applied: S,
+    /// The group that gathers.
+    open: Option<Group<S>>,
+    /// Whether somebody writes a group, or was told to.
+    writing: bool,
+}
+
+struct Group<S> {
+    after: S,
+    expectations: Writes,
+    writes: Writes,
+    /// Whether anybody waits for it; one that only failed requests looked at is nobody's to write.
+    awaited: bool,
+    outcome: Arc<Outcome>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    word: Mutex<Word>,
+    said: Condvar,
+}
+
+#[derive(Default)]
+enum Word {
+    /// The group before is being written.
+    #[default]
+    Wait,
+    /// Whoever reads this first writes the group for all.
+    Write,
+    Done(Result<(), StoreError>),
+}
+
+impl<S: Clone> Together<S> {
+    pub(super) fn new(store: Arc<dyn Store>, applied: S) -> Self {
+        Self { store, state: Mutex::new(State { applied, open: None, writing: false }) }
+    }
+
+    pub(super) fn applied(&self) -> S {
+        held(&self.state).applied.clone()
+    }
+
+    /// Writes what `stage` puts into its batch, and returns once that is on disk. `stage` changes the state as its
+    /// writes do; it runs again if the store, or the group it came into, changed meanwhile. `reread` finds the state
+    /// again when somebody else changed it.
+    ///
+    /// # Errors
+    /// What `stage` says, or the store: then nothing of it stands, or nobody was told so.
+    pub(super) fn write<T, E: From<StoreError>>(
+        &self,
+        mut stage: impl FnMut(&Gathered<'_>, &mut S, &mut Batch) -> Result<T, E>,
+        reread: impl Fn() -> Result<S, StoreError>,
+    ) -> Result<T, E> {
+        let mut tries = 0;
+        loop {
+            let (staged, outcome) = self.stage(&mut stage)?;
+            match (self.outcome(&outcome, &reread), staged) {
+                (Ok(()), Some(value)) => return Ok(value),
+                (Ok(()), None) | (Err(StoreError::Conflict), _) if tries < TRIES_MAX => tries += 1,
+                (Ok(()), None) => return Err(StoreError::Conflict.into()),
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Puts a request into the open group; none: it contradicts one in there and waits for it.
+    fn stage<T, E: From<StoreError>>(
+        &self,
+        stage: &mut impl FnMut(&Gathered<'_>, &mut S, &mut Batch) -> Result<T, E>,
+    ) -> Result<(Option<T>, Arc<Outcome>), E> {
+        let mut state = held(&self.state);
+        let State { applied, open, writing } = &mut *state;
+        let group = open.get_or_insert_with(|| Group::after(applied.clone()));
+        let (mut after, mut batch) = (group.after.clone(), Batch::new());
+        let value = stage(&Gathered { store: &*self.store, writes: &group.writes }, &mut after, &mut batch)?;
+        // One value too many would fail the whole group.
+        batch.check()?;
+        let agrees = group.take_in(&batch);
+        if agrees {
+            group.after = after;
+        }
+        group.awaited = true;
+        let outcome = Arc::clone(&group.outcome);
+        if !*writing {
+            *writing = true;
+            *held(&outcome.word) = Word::Write;
+        }
+        Ok((agrees.then_some(value), outcome))
+    }
+
+    /// Waits for a group, or writes it.
+    fn outcome(
+        &self,
+        outcome: &Outcome,
+        reread: &impl Fn() -> Result<S, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut word = held(&outcome.word);
+        loop {
+            match &*word {
+                Word::Done(result) => return result.clone(),
+                Word::Write => {
+                    *word = Word::Wait;
+                    drop(word);
+                    let stopped = Err(StoreError::Engine("a write stopped halfway".to_owned()));
+                    let mut writing = Writing { together: self, outcome, result: stopped };
+                    writing.result = self.write_open(reread).and_then(|()| self.store.flush());
+                    return writing.result.clone();
+                }
+                Word::Wait => word = outcome.said.wait(word).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Applies the open group. Not yet on disk.
+    fn write_open(&self, reread: &impl Fn() -> Result<S, StoreError>) -> Result<(), StoreError> {
+        let mut state = held(&self.state);
+        let Some(group) = state.open.take() else { return Ok(()) };
+        let mut batch = Batch::new();
+        for (key, expected) in group.expectations {
+            batch.expect(key, expected);
+        }
+        for (key, value) in group.writes {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.remove(key),
+            };
+        }
+        let applied = self.store.apply(&batch);
+        match &applied {
+            Ok(()) => state.applied = group.after,
+            Err(StoreError::Conflict) => state.applied = reread()?,
+            Err(_) => {}
+        }
+        applied
+    }
+}
+
+impl<S> Group<S> {
+    fn after(after: S) -> Self {
+        let (expectations, writes, outcome) = (Writes::new(), Writes::new(), Arc::default());
+        Self { after, expectations, writes, awaited: false, outcome }
+    }
+
+    /// Adds a batch, if what it expects agrees with what was gathered.
+    fn take_in(&mut self, batch: &Batch) -> bool {
+        let agrees = |(key, expected): &(Vec<u8>, Option<Vec<u8>>)| {
+            let stands = self.writes.get(key).or_else(|| self.expectations.get(key));
+            stands.is_none_or(|stands| stands == expected)
+        };
+        if !batch.expectations().iter().all(agrees) {
+            return false;
+        }
+        for (key, expected) in batch.expectations() {
+            if !self.writes.contains_key(key) {
+                self.expectations.insert(key.clone(), expected.clone());
+            }
+        }
+        self.writes.extend(batch.writes().iter().cloned());
+        true
+    }
+}
+
+/// Held by whoever writes a group. However that ends, the group is told and the next one is written.
+struct Writing<'a, S> {
+    together: &'a Together<S>,
+    outcome: &'a Outcome,
+    result: Result<(), StoreError>,
+}
+
+impl<S> Drop for Writing<'_, S> {
+    fn drop(&mut self) {
+        let mut state = held(&self.together.state);
+        match &state.open {
+            Some(next) if next.awaited => {
+                *held(&next.outcome.word) = Word::Write;
+                next.outcome.said.notify_one();
+            }
+            _ => state.writing = false,
+        }
+        drop(state);
+        *held(&self.outcome.word) = Word::Done(self.result.clone());
+        self.outcome.said.notify_all();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is changed in steps that each leave it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Fault, MemoryStore};
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    fn together(store: &Arc<MemoryStore>) -> Together<u64> {
+        Together::new(Arc::clone(store) as Arc<dyn Store>, 0)
+    }
+    fn count(bytes: Option<Vec<u8>>) -> u64 {
+        bytes.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+    }
+    /// Counts one key up, as budgets do.
+    fn count_up(together: &Together<u64>, key: &str) -> Result<u64, StoreError> {
+        let step = |gathered: &Gathered<'_>, state: &mut u64, batch: &mut Batch| {
+            let old = gathered.value(key.as_bytes())?;
+            let after = count(old.clone()) + 1;
+            batch.expect(key, old).put(key, after.to_le_bytes());
+            *state += 1;
+            Ok::<u64, StoreError>(after)
+        };
+        together.write(step, || Ok(0))
+    }
+
+    #[test]
+    fn many_writers_count_exactly_and_share_flushes() {
+        let store = Arc::new(MemoryStore::new());
+        let together = together(&store);
+        std::thread::scope(|scope| {
+            for thread in 0..16u32 {
+                let (together, store) = (&together, &store);
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        count_up(together, "all").unwrap();
+                        let own = count_up(together, &format!("own{thread}")).unwrap();
+                        // Told means on disk.
+                        let disk = store.after_crash(0).value(format!("own{thread}").as_bytes()).unwrap();
+                        assert!(count(disk) >= own);
+                    }
+                });
+            }
+        });
+        assert_eq!(count(store.after_crash(0).value(b"all").unwrap()), 800);
+        assert_eq!(together.applied(), 1_600);
+    }
+
+    #[test]
+    fn somebody_elses_write_is_seen_and_nothing_is_counted_twice() {
+        let store = Arc::new(MemoryStore::new());
+        let (one, other) = (together(&store), together(&store));
+        std::thread::scope(|scope| {
+            for together in [&one, &other] {
+                for _ in 0..4 {
+                    scope.spawn(move || (0..50).for_each(|_| drop(count_up(together, "all").unwrap())));
+                }
+            }
+        });
+        assert_eq!(count(store.value(b"all").unwrap()), 400);
+    }
+
+    #[test]
+    fn a_request_that_fails_harms_no_other_and_a_group_that_fails_tells_all() {
+        let store = Arc::new(MemoryStore::new());
+        let together = together(&store);
+        let (good, bad) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8u32 {
+                let (together, good, bad) = (&together, &good, &bad);
+                scope.spawn(move || {
+                    for turn in 0..50 {
+                        let key = format!("k{thread}-{turn}");
+                        let refused = turn % 3 == 0;
+                        let large = turn % 3 == 1;
+                        let step = |_: &Gathered<'_>, _: &mut u64, batch: &mut Batch| {
+                            batch.put(key.as_str(), vec![1; if large { 70_000 } else { 8 }]);
+                            if refused { Err(StoreError::Engine("no".to_owned())) } else { Ok(()) }
+                        };
+                        let done = together.write(step, || Ok(0));
+                        assert_eq!(done.is_ok(), !refused && !large, "{done:?}");
+                        if done.is_ok() { good } else { bad }.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        let stand = store.after_crash(0).scan(b"k", None, usize::MAX).unwrap().len() as u64;
+        assert_eq!((stand, good.into_inner(), bad.into_inner()), (128, 128, 272));
+        for fault in [Fault::WriteAfter(0), Fault::WriteAfter(1)] {
+            store.fail(fault);
+            std::thread::scope(|scope| {
+                let told: Vec<_> = (0..8).map(|_| scope.spawn(|| count_up(&together, "x"))).collect();
+                told.into_iter().for_each(|told| assert!(told.join().unwrap().is_err()));
+            });
+            store.fail(Fault::None);
+        }
+        assert!(count(store.after_crash(0).value(b"x").unwrap()) == 0, "nobody was told so");
+        count_up(&together, "x").unwrap();
+    }
+}

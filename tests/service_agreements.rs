@@ -154,6 +154,70 @@ fn a_wider_agreement_needs_two_people_with_two_keys() {
 }
 
 #[test]
+fn no_one_issues_a_further_key_of_an_agency_alone() {
+    let Place { centre, keys } = place();
+    let operator = &centre.operator;
+    let scope = |agency: &str| json!({"kind": "agency", "agency": agency, "project": "p"});
+    let issue = |agency: &str, roles: &[&str]| {
+        centre.send(operator, "POST", "/v1/keys", &json!({"scope": scope(agency), "roles": roles}))
+    };
+    for roles in [&["requester"][..], &["submitter"], &["approver"]] {
+        assert_eq!(issue("council", roles).code(), "rule", "{roles:?}");
+    }
+    // A revoked key was one too: taking it away does not make the next one the first.
+    let listed = centre.get(operator, "/v1/keys").json();
+    let police = listed["keys"].as_array().unwrap().iter().find(|key| key["scope"]["agency"] == "police");
+    let police = police.unwrap()["id"].as_str().unwrap().to_owned();
+    assert_eq!(centre.send(operator, "DELETE", &format!("/v1/keys/{police}"), &json!({})).status, 200);
+    assert_eq!(issue("police", &["requester"]).code(), "rule");
+
+    let matter =
+        json!({"kind": "key", "agency": "council", "roles": ["requester"], "label": "the night desk"});
+    let propose = |matter: &Value| {
+        let made =
+            centre.send(operator, "POST", APPROVALS, &json!({"matter": matter, "reason": "asked for"}));
+        made.json()["id"].as_str().map(ToOwned::to_owned).ok_or_else(|| made.code())
+    };
+    let word = |key: &str, id: &str, what: &str| {
+        let path = format!("{APPROVALS}/{id}/{what}");
+        centre.send_as("b.second", key, &path, &json!({"reason": "theirs"}))
+    };
+    let id = propose(&matter).unwrap();
+    // Another key of the operator's own is no second person, and another agency's approver does not speak for this one.
+    let twin = json!({"scope": {"kind": "centre"}, "roles": ["operator"]});
+    let twin = centre.send(operator, "POST", "/v1/keys", &twin).json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(word(&twin, &id, "approve").code(), "second-person");
+    assert_eq!(word(&keys[1], &id, "approve").code(), "forbidden");
+    assert_eq!(word(&keys[0], &id, "approve").json()["state"], "approved");
+    // The secret goes to the agency, once.
+    assert_eq!(centre.carry_out("p", operator, &id).code(), "forbidden");
+    let done = centre.carry_out("p", &keys[0], &id).json();
+    let token = done["token"].as_str().unwrap();
+    let who = centre.get(token, "/v1/whoami").json();
+    assert_eq!((&who["scope"]["agency"], &who["roles"]), (&json!("council"), &json!(["requester"])));
+    let read = centre.get(&keys[0], &format!("{APPROVALS}/{id}"));
+    assert!(read.json()["token"].is_null() && !read.text().contains(&token[token.len() - 64..]));
+    let events = centre.get(&keys[0], "/v1/projects/p/events").json();
+    let issued = events["events"].as_array().unwrap().iter().filter(|event| event["action"] == "key_issued");
+    assert_eq!(issued.count(), 2, "an agency sees every key that speaks for it");
+
+    // Where nobody can decide any more, another agency is the second person, and the centre hands the key over.
+    let id = propose(&json!({"kind": "key", "agency": "police", "roles": ["approver"]})).unwrap();
+    assert_eq!(word(&twin, &id, "approve").code(), "second-person");
+    assert_eq!(word(&keys[1], &id, "approve").json()["state"], "approved");
+    assert_eq!(centre.carry_out("p", &keys[1], &id).code(), "forbidden");
+    assert!(centre.carry_out("p", operator, &id).json()["token"].is_string());
+    for (bad, code) in [
+        (json!({"kind": "key", "agency": "council", "roles": ["operator"]}), "rule"),
+        (json!({"kind": "key", "agency": "council", "roles": []}), "rule"),
+        (json!({"kind": "key", "agency": "nobody", "roles": ["requester"]}), "rule"),
+    ] {
+        assert_eq!(propose(&bad), Err(code.to_owned()), "{bad}");
+    }
+    centre.running.stop().unwrap();
+}
+
+#[test]
 fn a_pair_is_linked_and_answered_only_as_far_as_agreed() {
     let Place { centre, keys } = place();
     let lookup = |key: &str, agency: &str, body: Value| {
@@ -233,9 +297,9 @@ fn ask_as(centre: &Centre, key: &str, user: &str, body: &Value) -> Answer {
 #[test]
 fn the_front_door_answers_its_own_role_for_its_own_purposes() {
     let Place { centre, keys } = place();
-    let door = centre.key("p", "council", &["front_door"]);
+    let door = centre.further_key("p", &keys[0], "council", &["front_door"]);
     assert_eq!(ask_as(&centre, &keys[0], "anna", &stranger(3, 0)).code(), "forbidden", "another role");
-    let closed = centre.key("p", "school", &["front_door"]);
+    let closed = centre.further_key("p", &keys[1], "school", &["front_door"]);
     assert_eq!(ask_as(&centre, &closed, "anna", &stranger(3, 0)).code(), "no-front-door");
     let with = |field: &str, value: Value| {
         let mut body = stranger(3, 0);
@@ -291,8 +355,8 @@ fn the_front_door_answers_its_own_role_for_its_own_purposes() {
 #[test]
 fn a_bot_with_1000_guesses_over_http_is_cut_off_before_50_and_an_alert_stands() {
     for users in [1, 1_000] {
-        let Place { centre, .. } = place();
-        let door = centre.key("p", "council", &["front_door"]);
+        let Place { centre, keys } = place();
+        let door = centre.further_key("p", &keys[0], "council", &["front_door"]);
         let mut answered = 0;
         for guess in 0..1_000u64 {
             let user = format!("bot{}", guess % users);

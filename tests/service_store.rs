@@ -182,7 +182,7 @@ fn a_withdrawal_that_stops_anywhere_leaves_no_key_of_a_party_that_is_gone() {
         let store: Arc<dyn Store> = memory.clone();
         let vault = open(&store);
         project(&vault);
-        let tokens: Vec<Token> = (0..3).map(|_| vault.issue_key(&new, event()).unwrap().0).collect();
+        let tokens: Vec<Token> = (0..3).map(|_| vault.issue_key(&new, false, event()).unwrap().0).collect();
         send(&vault, &batch("council", 0..50, 0)).unwrap();
         memory.fail(Fault::WriteAfter(fail_after));
         let done = vault.erase_agency(&project_id, &agency, Batch::new(), event());

@@ -6,7 +6,7 @@ use super::exit::{Exit, OrExit, Outcome};
 use super::serve::store_failure;
 use super::term::Terminal;
 use crate::service::agreements::only_in_a_trial;
-use crate::service::server::check_new_key;
+use crate::service::server;
 use crate::store::{NewEvent, SledStore, Vault, system_clock};
 use crate::wire::messages::{
     AgencyPut, ContactPoint, KeyCreate, KeyScope, Line, ProjectCreate, Role, SchemaCard,
@@ -268,8 +268,7 @@ fn issue_key(vault: &Vault, issue: &IssueKey) -> anyhow::Result<(String, Value)>
     };
     let (roles, expires, label) = (issue.roles.clone(), issue.expires, issue.label.clone());
     let new = KeyCreate { scope, roles, expires, label };
-    check_new_key(vault, &new)?;
-    let (token, key) = vault.issue_key(&new, NewEvent::new("key_issued"))?;
+    let (token, key) = server::issue_key(vault, &new, NewEvent::new("key_issued"))?;
     let words = format!("{}\nthis key is shown this once: keep it safe", token.expose());
     Ok((words, json!({"token": token.expose(), "id": key.id})))
 }

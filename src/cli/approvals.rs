@@ -10,14 +10,14 @@ use crate::agency::key::AgencyKey;
 use crate::agency::keyfile::read_private;
 use crate::agency::workspace::Workspace;
 use crate::config::agency::service_address;
-use crate::wire::messages::Line;
+use crate::wire::messages::{Line, Role};
 use crate::wire::{AgencyId, Epoch, ProjectId, RunId, UtcTime, limits};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Proposes, approves and carries out what two people must decide: agreements, epochs, brokers, opening a shielded record,
-/// releasing figures, leaving or ending a project. Each step is written into the centre's ledger.
+/// releasing figures, a further key of an agency, leaving or ending a project. Each step is written into the centre's ledger.
 #[derive(Debug, Args)]
 pub(crate) struct ApprovalsArgs {
     #[command(flatten)]
@@ -124,6 +124,21 @@ enum MatterArgs {
         /// The run that the operator's tables name
         run: RunId,
     },
+    /// A further key of an agency; carried out by that agency, whom its secret is shown once
+    Key {
+        /// submitter, requester, front_door, reviewer, approver or auditor; repeat for more
+        #[arg(long = "role", required = true)]
+        roles: Vec<Role>,
+        /// Whose; your own, unless you are the operator
+        #[arg(long)]
+        agency: Option<AgencyId>,
+        /// When it stops working
+        #[arg(long, value_name = "TIME")]
+        expires: Option<UtcTime>,
+        /// Who or what holds it
+        #[arg(long)]
+        label: Option<Line>,
+    },
     /// Take your agency out of the project; nothing of it stays
     Withdrawal,
     /// End the project; its encodings cannot be read again
@@ -214,6 +229,20 @@ fn proposal(at: &At, matter: &MatterArgs) -> Result<Value, Failure> {
             json!({"kind": "unshield", "agency": config.agency, "record": record, "until": until})
         }
         MatterArgs::Release { run } => json!({"kind": "release", "run": run}),
+        MatterArgs::Key { roles, agency, expires, label } => {
+            let agency = match agency {
+                Some(agency) => agency.clone(),
+                None => at.own()?.config.agency.clone(),
+            };
+            let mut key = json!({"kind": "key", "agency": agency, "roles": roles});
+            if let Some(expires) = expires {
+                key["expires"] = json!(expires);
+            }
+            if let Some(label) = label {
+                key["label"] = json!(label);
+            }
+            key
+        }
         MatterArgs::Withdrawal => json!({"kind": "withdrawal", "agency": at.own()?.config.agency}),
         MatterArgs::Closure => json!({"kind": "closure"}),
     };
@@ -295,6 +324,9 @@ fn show(decision: &Value, terminal: Terminal) -> Outcome {
         return Ok(Exit::Done);
     }
     let approval = &decision["approval"];
+    if let Some(token) = decision["token"].as_str() {
+        terminal.line(format!("{token}\nthis key is shown this once: keep it safe"))?;
+    }
     let (id, state, matter) = (text(&decision["id"]), text(&decision["state"]), what(&approval["matter"]));
     terminal.line(format!("{id}: {state}\n{matter}; lapses {}", text(&approval["lapses"])))?;
     let steps = approval["steps"].as_array().map_or(&[][..], Vec::as_slice).iter();

@@ -5,7 +5,9 @@
 
 use super::agreements;
 use super::auth::{Actor, Decide, Operate, Permission, ProjectGrant};
-use super::decided::{can_be_carried_out, effect, next_revision, revision};
+use super::decided::{
+    can_be_carried_out, effect, may_approve, may_receive, new_key, next_revision, revision,
+};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{Agreement, Approval, ApprovalState, Grant, Matter, Person, widenings};
@@ -56,6 +58,9 @@ pub(super) struct DecisionMessage {
     approval: Approval,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<Agreement>,
+    /// A new key, shown this once to whoever carried its decision out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 /// Decisions, oldest first.
@@ -97,7 +102,8 @@ fn bytes_of(kept: &Kept) -> Result<Vec<u8>, ApiError> {
 
 fn message(vault: &Vault, id: &str, kept: Kept) -> Result<DecisionMessage, ApiError> {
     let state = kept.approval.state(vault.now())?;
-    Ok(DecisionMessage { id: id.to_owned(), state, approval: kept.approval, document: kept.document })
+    let Kept { approval, document } = kept;
+    Ok(DecisionMessage { id: id.to_owned(), state, approval, document, token: None })
 }
 
 /// Who acts: a person, through a key.
@@ -233,7 +239,10 @@ pub(super) fn decide(
         let (old, mut kept) = read(vault, project, id, grant.actor())?;
         let (approval, by, reason, now) = (&mut kept.approval, by.clone(), reason.clone(), vault.now());
         match word {
-            Word::Approve => approval.approve(by, reason, now)?,
+            Word::Approve => {
+                approval.approve(by.clone(), reason, now)?;
+                may_approve(vault, grant.project(), approval, &by)?;
+            }
             Word::Refuse => approval.refuse(by, reason, now)?,
             Word::Withdraw => approval.withdraw(by, reason, now)?,
         }
@@ -270,16 +279,30 @@ pub(super) fn carry_out(
     id: &str,
 ) -> Result<DecisionMessage, ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
+    let mut issued = None;
     write(centre, grant, "carried_out", id, |batch| {
         let (decided, document) = take(vault, &project.id, id, grant.actor(), batch)?;
+        may_receive(vault, project, decided.matter(), grant.actor().agency())?;
+        if let Some(new) = new_key(project, decided.matter()) {
+            can_be_carried_out(vault, project, decided.matter(), None)?;
+            issued = Some(vault.stage_key(batch, &new)?);
+        }
         effect(vault, project, (decided.matter(), document), batch)
     })?;
-    let done = one(vault, grant, id)?;
+    let mut done = one(vault, grant, id)?;
     match done.approval.matter() {
         // As when one person begins an epoch of a trial: the sweep does it again should this break off.
         Matter::EpochChange { to } => drop(vault.erase_epochs_before(&project.id, *to)?),
         Matter::Unshield { agency, record, .. } => {
             shield::tell_opened(vault, &project.id, agency, record)?;
+        }
+        Matter::Key { agency, .. } => {
+            if let Some((token, key)) = &issued {
+                let mut event = grant.actor().event("key_issued").project(&project.id).subject(&key.id);
+                event.agency = Some(agency.clone());
+                vault.record(event)?;
+                done.token = Some(token.expose());
+            }
         }
         _ => {}
     }

@@ -6,11 +6,13 @@
 use super::aggregate;
 use super::agreements;
 use super::error::ApiError;
-use super::policy::{Agreement, Matter};
+use super::handlers::keys::check_new;
+use super::policy::{Agreement, Approval, ApprovalError, Matter, Person};
 use super::shield;
 use crate::store::{Batch, ProjectRecord, Vault};
 use crate::wire::AgencyId;
 use crate::wire::limits::AGENCIES_MAX;
+use crate::wire::messages::{KeyCreate, KeyScope};
 use std::sync::Arc;
 
 /// Refuses a matter that could not be carried out even if all agreed.
@@ -36,8 +38,51 @@ pub(super) fn can_be_carried_out(
             shield::may_be_opened(vault, &project.id, agency, record)
         }
         Matter::Release { run } => aggregate::may_be_released(vault, project, run),
+        Matter::Key { .. } => new_key(project, matter).map_or(Ok(()), |new| check_new(vault, &new)),
         _ => Ok(()),
     }
+}
+
+/// The key that a matter is about.
+pub(super) fn new_key(project: &ProjectRecord, matter: &Matter) -> Option<KeyCreate> {
+    let Matter::Key { agency, roles, expires, label } = matter else { return None };
+    let scope = KeyScope::Agency { agency: agency.clone(), project: project.id.clone() };
+    Some(KeyCreate { scope, roles: roles.clone(), expires: *expires, label: label.clone() })
+}
+
+/// Refuses a second person for a key if neither is of the agency that gets it, unless nobody there can decide.
+///
+/// # Errors
+/// [`ApprovalError::NotHolder`], or the store's.
+pub(super) fn may_approve(
+    vault: &Vault,
+    project: &ProjectRecord,
+    approval: &Approval,
+    by: &Person,
+) -> Result<(), ApiError> {
+    let Matter::Key { agency, .. } = approval.matter() else { return Ok(()) };
+    let of_it = |person: &Person| person.agency.as_ref() == Some(agency);
+    let one = of_it(by) || approval.proposer().is_some_and(of_it);
+    if one || !vault.keys_of(&project.id, agency)?.1 { Ok(()) } else { Err(ApprovalError::NotHolder.into()) }
+}
+
+/// Refuses whoever is not to see a new key's secret: it is handed to its agency, and to the centre only if nobody at the
+/// agency can decide.
+///
+/// # Errors
+/// [`ApprovalError::NotHolder`], or the store's.
+pub(super) fn may_receive(
+    vault: &Vault,
+    project: &ProjectRecord,
+    matter: &Matter,
+    by: Option<&AgencyId>,
+) -> Result<(), ApiError> {
+    let Matter::Key { agency, .. } = matter else { return Ok(()) };
+    let entitled = match by {
+        Some(by) => by == agency,
+        None => !vault.keys_of(&project.id, agency)?.1,
+    };
+    if entitled { Ok(()) } else { Err(ApprovalError::NotHolder.into()) }
 }
 
 /// The matter of a document: the next revision, for this project, among registered agencies.
@@ -121,6 +166,8 @@ pub(super) fn effect(
             aggregate::stage_release(batch, project, run);
             true
         }
+        // Its secret is shown to whoever carries it out: see [`new_key`].
+        (Matter::Key { .. }, _) => true,
         (Matter::Withdrawal { .. } | Matter::Closure, _) => {
             return Err(ApiError::Rule(
                 "this decision is carried out by the withdrawal or closure that names it as its approval",

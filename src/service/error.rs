@@ -187,7 +187,9 @@ impl ApiError {
 
 fn approval_parts(error: ApprovalError) -> (u16, &'static str, &'static str) {
     match error {
-        ApprovalError::SamePerson => (403, "second-person", "A second person must decide"),
+        ApprovalError::SamePerson | ApprovalError::Centre => {
+            (403, "second-person", "A second person must decide")
+        }
         ApprovalError::NotProposer | ApprovalError::NotHolder => {
             (403, "forbidden", "Not this key's to decide")
         }

@@ -287,14 +287,14 @@ fn first_key(vault: &Vault) -> Result<Option<Token>, StoreError> {
         return Ok(None);
     }
     let new = KeyCreate { scope: KeyScope::Centre, roles: vec![Role::Operator], expires: None, label: None };
-    let (token, _) = vault.issue_key(&new, NewEvent::new("first_key_issued"))?;
+    let (token, _) = vault.issue_key(&new, false, NewEvent::new("first_key_issued"))?;
     Ok(Some(token))
 }
 
-/// Checks a new key as the service does; for the command line, which works on a stopped service's store.
+/// Issues a key as one person may; for the command line, which works on a stopped service's store.
 ///
 /// # Errors
-/// [`ApiError::Rule`] says what does not fit.
-pub fn check_new_key(vault: &Vault, new: &KeyCreate) -> Result<(), ApiError> {
-    super::handlers::keys::check_new(vault, new)
+/// [`ApiError::Rule`] says what does not fit, or the store's.
+pub fn issue_key(vault: &Vault, new: &KeyCreate, event: NewEvent) -> Result<(Token, KeyRecord), ApiError> {
+    super::handlers::keys::issue_alone(vault, new, event)
 }

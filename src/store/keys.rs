@@ -3,7 +3,7 @@
 use super::records::{KeyRecord, NewEvent, decode, encode};
 use super::vault::random;
 use super::{Batch, StoreError, Vault, names};
-use crate::wire::messages::{KeyCreate, KeyScope};
+use crate::wire::messages::{KeyCreate, KeyScope, Role};
 use crate::wire::{AgencyId, ContentDigest, IdError, KeyId, ProjectId};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -56,11 +56,53 @@ impl FromStr for Token {
 }
 
 impl Vault {
-    /// Issues a key and returns its token, which is never shown again.
+    /// Issues a key and returns its token, which is never shown again. `first`: only if its agency has had none in its
+    /// project.
     ///
     /// # Errors
-    /// What the engine says. Roles and scope are the caller's to check.
-    pub fn issue_key(&self, new: &KeyCreate, event: NewEvent) -> Result<(Token, KeyRecord), StoreError> {
+    /// [`StoreError::Conflict`] for one that is not the first, or what the engine says. Roles and scope are the caller's
+    /// to check.
+    pub fn issue_key(
+        &self,
+        new: &KeyCreate,
+        first: bool,
+        mut event: NewEvent,
+    ) -> Result<(Token, KeyRecord), StoreError> {
+        let mut batch = Batch::new();
+        if let KeyScope::Agency { agency, project } = &new.scope {
+            if first {
+                batch.expect(names::had_key(project, agency), None);
+            }
+            // The project's log, so that the agency sees every key that speaks for it.
+            (event.agency, event.project) = (Some(agency.clone()), Some(project.clone()));
+        }
+        let (token, record) = self.stage_key(&mut batch, new)?;
+        self.commit(batch, event.subject(&record.id))?;
+        Ok((token, record))
+    }
+
+    /// Whether an agency has ever had a key in a project, and whether one that may decide stands now.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn keys_of(&self, project: &ProjectId, agency: &AgencyId) -> Result<(bool, bool), StoreError> {
+        let (now, mut decides) = (self.now(), false);
+        let mut had = self.store.value(names::had_key(project, agency).as_bytes())?.is_some();
+        for key in self.keys(None, usize::MAX)? {
+            let KeyScope::Agency { agency: whose, project: at } = &key.scope else { continue };
+            if at == project && whose == agency {
+                let stands = key.revoked.is_none() && key.expires.is_none_or(|expires| now < expires);
+                (had, decides) = (true, decides || (stands && key.roles.contains(&Role::Approver)));
+            }
+        }
+        Ok((had, decides))
+    }
+
+    /// Adds a new key to `batch`.
+    ///
+    /// # Errors
+    /// As [`Self::issue_key`].
+    pub fn stage_key(&self, batch: &mut Batch, new: &KeyCreate) -> Result<(Token, KeyRecord), StoreError> {
         let mut secret = Secret([0; 32]);
         random(&mut secret.0)?;
         let mut number = [0u8; 5];
@@ -78,9 +120,10 @@ impl Vault {
             label: new.label.clone(),
         };
         let name = names::key(&id);
-        let mut batch = Batch::new();
         batch.expect(name.as_str(), None).put(name, encode("key", &record)?);
-        self.commit(batch, event.subject(&id))?;
+        if let KeyScope::Agency { agency, project } = &new.scope {
+            batch.put(names::had_key(project, agency), []);
+        }
         Ok((Token { id, secret }, record))
     }
 

@@ -33,6 +33,10 @@ pub(super) fn party(project: &ProjectId, agency: &AgencyId) -> String {
 pub(super) fn key(id: &KeyId) -> String {
     format!("key/{id}")
 }
+/// That an agency has had a key in a project.
+pub(super) fn had_key(project: &ProjectId, agency: &AgencyId) -> String {
+    format!("had-key/{project}/{agency}")
+}
 pub(super) fn upload(project: &ProjectId, id: &DatasetId) -> String {
     format!("upload/{project}/{id}")
 }

@@ -161,6 +161,12 @@ impl Centre {
     pub fn carry_out(&self, project: &str, key: &str, id: &str) -> Answer {
         self.send(key, "POST", &format!("/v1/projects/{project}/approvals/{id}/carry-out"), &json!({}))
     }
+    /// A further key of an agency, as its approver and the operator decide it.
+    pub fn further_key(&self, project: &str, approver: &str, agency: &str, roles: &[&str]) -> String {
+        let matter = json!({"kind": "key", "agency": agency, "roles": roles});
+        let id = self.decided(project, &self.operator, approver, &matter);
+        self.carry_out(project, approver, &id).json()["token"].as_str().unwrap().to_owned()
+    }
     pub fn send_once(&self, key: &str, path: &str, once: &str, body: &Value) -> Answer {
         let headers = [
             ("authorization", &*bearer(key)),

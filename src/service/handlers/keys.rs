@@ -1,11 +1,12 @@
 //! API keys: issued and revoked by the operator; everybody may ask what their own key is.
 
 use super::Answered;
+use crate::service::agreements;
 use crate::service::auth::{Operate, authenticate, centre};
 use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
 use crate::service::state::State;
-use crate::store::{KeyRecord, Vault};
+use crate::store::{KeyRecord, NewEvent, StoreError, Token, Vault};
 use crate::wire::KeyId;
 use crate::wire::messages::{KeyCreate, KeyCreated, KeyList, KeyMessage, KeyScope, Role};
 use actix_web::HttpRequest;
@@ -45,6 +46,35 @@ pub(in crate::service) fn check_new(vault: &Vault, new: &KeyCreate) -> Result<()
     }
 }
 
+/// Issues a key as one person may: once a project has an agreement, the first of an agency alone. Two people admitted
+/// the agency; whoever issued its further keys alone could speak for it.
+///
+/// # Errors
+/// [`ApiError::Rule`] says what does not fit, or the store's.
+pub(in crate::service) fn issue_alone(
+    vault: &Vault,
+    new: &KeyCreate,
+    event: NewEvent,
+) -> Result<(Token, KeyRecord), ApiError> {
+    const NOT_FIRST: ApiError = ApiError::Rule(
+        "this agency has had a key, and the project has an agreement: two people must decide, propose the key",
+    );
+    check_new(vault, new)?;
+    let first = match &new.scope {
+        KeyScope::Agency { agency, project } if agreements::approved(vault, project)?.is_some() => {
+            if vault.keys_of(project, agency)?.0 {
+                return Err(NOT_FIRST);
+            }
+            true
+        }
+        _ => false,
+    };
+    match vault.issue_key(new, first, event) {
+        Err(StoreError::Conflict) if first => Err(NOT_FIRST),
+        issued => Ok(issued?),
+    }
+}
+
 pub(in crate::service) async fn whoami(state: State, request: HttpRequest) -> Answered {
     answer(&request, 200, &authenticate(&state.vault, &request)?.who())
 }
@@ -60,11 +90,8 @@ pub(in crate::service) async fn list(state: State, request: HttpRequest) -> Answ
 pub(in crate::service) async fn issue(state: State, request: HttpRequest, payload: Payload) -> Answered {
     let grant = centre::<Operate>(authenticate(&state.vault, &request)?)?;
     let new: KeyCreate = json(&request, payload).await?;
-    let (token, key) = blocking(move || {
-        check_new(&state.vault, &new)?;
-        Ok(state.vault.issue_key(&new, grant.actor().event("key_issued"))?)
-    })
-    .await?;
+    let (token, key) =
+        blocking(move || issue_alone(&state.vault, &new, grant.actor().event("key_issued"))).await?;
     answer(&request, 201, &KeyCreated { token: token.expose(), key: message(key) })
 }
 

@@ -1,7 +1,7 @@
 //! Two people decide: one proposes, another approves, in time, once.
 
 use crate::ledger::Actor;
-use crate::wire::messages::Line;
+use crate::wire::messages::{Line, Role};
 use crate::wire::{AgencyId, ContentDigest, Epoch, KeyId, ProjectId, RecordRef, RunId, UtcTime};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,19 @@ pub enum Matter {
     },
     /// The project ends: its encodings cannot be read again.
     Closure,
+    /// An agency gets a further key.
+    Key {
+        /// Which.
+        agency: AgencyId,
+        /// What the key may do.
+        roles: Vec<Role>,
+        /// When it stops working.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<UtcTime>,
+        /// Who or what holds it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<Line>,
+    },
 }
 
 impl Matter {
@@ -124,13 +137,16 @@ pub enum ApprovalError {
     /// The same person, or the same key.
     #[error("a second person with a key of their own must decide this")]
     SamePerson,
+    /// Two of the centre: it issues its own keys, so that they may be one person.
+    #[error("one of the two must be of an agency: the centre issues its own keys")]
+    Centre,
     /// Only the proposer may.
     #[error("only who proposed it may withdraw it")]
     NotProposer,
     /// The matter is another agency's.
     #[error(
         "an unshielding is decided by two people of the agency that holds the record, a withdrawal by the agency \
-         that leaves, with its own second person or the centre's"
+         that leaves and a key by the agency that gets it, with its own second person or the centre's"
     )]
     NotHolder,
     /// Not open any more, or not yet approved.
@@ -260,7 +276,7 @@ impl Approval {
     /// The second person agrees.
     ///
     /// # Errors
-    /// [`ApprovalError::State`], [`ApprovalError::SamePerson`], [`ApprovalError::NotHolder`].
+    /// [`ApprovalError::State`], [`ApprovalError::SamePerson`], [`ApprovalError::Centre`], [`ApprovalError::NotHolder`].
     pub fn approve(&mut self, by: Person, reason: Line, now: UtcTime) -> Result<(), ApprovalError> {
         self.second(by, reason, now, ApprovalState::Approved)
     }
@@ -320,6 +336,9 @@ impl Approval {
         if !self.proposer().is_some_and(|proposer| by.may_join(proposer)) {
             return Err(ApprovalError::SamePerson);
         }
+        if by.agency.is_none() && self.proposer().is_some_and(|proposer| proposer.agency.is_none()) {
+            return Err(ApprovalError::Centre);
+        }
         holder(&self.matter, &by)?;
         self.push(to, now, Some(by), Some(reason));
         Ok(())
@@ -329,7 +348,9 @@ impl Approval {
         let state = self.state(now)?;
         if allowed.contains(&state) { Ok(()) } else { Err(ApprovalError::State(state)) }
     }
-    fn proposer(&self) -> Option<&Person> {
+    /// Who proposed it; none in a history that this machine did not write.
+    #[must_use]
+    pub fn proposer(&self) -> Option<&Person> {
         self.steps.first().and_then(|step| step.by.as_ref())
     }
     fn push(&mut self, state: ApprovalState, at: UtcTime, by: Option<Person>, reason: Option<Line>) {
@@ -378,7 +399,7 @@ mod tests {
             approval.take(person("", "anna", "k1"), at(1)),
             Err(ApprovalError::State(ApprovalState::Proposed))
         );
-        approval.approve(person("", "bela", "k2"), why(), at(2)).unwrap();
+        approval.approve(person("school", "bela", "k2"), why(), at(2)).unwrap();
         let grant = approval.take(person("", "anna", "k1"), at(3)).unwrap();
         assert_eq!(grant.matter(), &matter());
         assert_eq!(
@@ -397,8 +418,10 @@ mod tests {
         for same in [person("", "anna", "k1"), person("", "anna", "k2"), person("", "bela", "k1")] {
             assert_eq!(approval.approve(same, why(), at(1)), Err(ApprovalError::SamePerson));
         }
+        let colleague = approval.approve(person("", "bela", "k2"), why(), at(1));
+        assert_eq!(colleague, Err(ApprovalError::Centre), "who issues keys may hold both");
         assert_eq!(approval.history().len(), 1);
-        approval.refuse(person("", "bela", "k2"), why(), at(1)).unwrap();
+        approval.refuse(person("school", "bela", "k2"), why(), at(1)).unwrap();
         assert!(approval.approve(person("", "cara", "k3"), why(), at(1)).is_err());
     }
 
@@ -406,9 +429,9 @@ mod tests {
     fn time_runs_out_on_proposals_and_on_unused_approvals() {
         let mut late = proposed();
         let lapsed = Err(ApprovalError::State(ApprovalState::Lapsed));
-        assert_eq!(late.approve(person("", "bela", "k2"), why(), at(48)), lapsed);
+        assert_eq!(late.approve(person("school", "bela", "k2"), why(), at(48)), lapsed);
         let mut unused = proposed();
-        unused.approve(person("", "bela", "k2"), why(), at(47)).unwrap();
+        unused.approve(person("school", "bela", "k2"), why(), at(47)).unwrap();
         assert!(unused.take(person("", "anna", "k1"), at(48)).is_err());
         assert!(unused.lapse(at(48)).unwrap());
         assert!(!unused.lapse(at(49)).unwrap());
@@ -423,7 +446,7 @@ mod tests {
     fn only_the_proposer_withdraws_and_only_before_it_is_used() {
         let mut approval = proposed();
         assert!(approval.withdraw(person("", "bela", "k2"), why(), at(1)).is_err());
-        approval.approve(person("", "bela", "k2"), why(), at(1)).unwrap();
+        approval.approve(person("school", "bela", "k2"), why(), at(1)).unwrap();
         approval.withdraw(person("", "anna", "k1"), why(), at(2)).unwrap();
         assert!(approval.take(person("", "anna", "k1"), at(3)).is_err());
     }
@@ -466,7 +489,7 @@ mod tests {
     #[test]
     fn a_forged_history_is_not_believed() {
         let mut approval = proposed();
-        approval.approve(person("", "bela", "k2"), why(), at(1)).unwrap();
+        approval.approve(person("school", "bela", "k2"), why(), at(1)).unwrap();
         let json = serde_json::to_value(&approval).unwrap();
         let forge = |change: fn(&mut serde_json::Value)| {
             let mut other = json.clone();

@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::read_text;
 use super::term::Terminal;
 use crate::config::central::CentralConfig;
+use crate::service::journal::JOURNAL_FILE;
 use crate::service::server::{Running, StartError, start_with};
 use crate::service::tls::{TlsError, trial_files};
 use crate::store::{SledStore, Store, StoreError, system_clock};
@@ -34,6 +35,7 @@ pub(crate) fn serve(args: &ServeArgs, terminal: Terminal) -> Outcome {
     log_to_stderr();
     let mut config = configuration(args)?;
     config.ledger_heads = Some(config.data_dir.join("ledger-heads.json"));
+    config.erasures = Some(config.secrets_folder().join(JOURNAL_FILE));
     let store = SledStore::open(&config.data_dir, config.cache_mib).map_err(store_failure)?;
     if args.dev_tls {
         let folder = config.data_dir.join("trial-tls");
@@ -43,7 +45,9 @@ pub(crate) fn serve(args: &ServeArgs, terminal: Terminal) -> Outcome {
     let running = running.map_err(|error| match error {
         StartError::Store(error) => store_failure(error),
         StartError::Ledger(_) => Failure { exit: Exit::StoreDamaged, error: error.into() },
-        StartError::Secrets(_) => Failure { exit: Exit::Refused, error: error.into() },
+        StartError::Secrets(_) | StartError::Journal(_) => {
+            Failure { exit: Exit::Refused, error: error.into() }
+        }
         StartError::Listen { .. } => Failure { exit: Exit::BadInput, error: error.into() },
         StartError::Tls(error) => tls_failure(error),
         StartError::Threads(_) => Failure { exit: Exit::Internal, error: error.into() },

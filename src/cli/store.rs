@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::serve::{read_config, store_failure};
 use super::term::Terminal;
 use crate::config::central::CentralConfig;
+use crate::service::journal::{JOURNAL_FILE, restored};
 use crate::service::secrets::{self, SecretsError};
 use crate::store::seal::RootKey;
 use crate::store::{CheckReport, SledStore, Store, StoreError, Vault, backup, check, restore, system_clock};
@@ -49,6 +50,10 @@ enum Command {
         /// The backup
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
+        /// What was erased after the backup is not known any more: begin a new erasures.log, and have the agencies erase
+        /// again by their receipts before the service starts
+        #[arg(long)]
+        erasures_lost: bool,
     },
 }
 
@@ -59,12 +64,24 @@ pub(crate) fn store(args: &StoreArgs, terminal: Terminal) -> Outcome {
         Command::Backup { .. } | Command::RotateRootKey { .. } => None,
         Command::Check | Command::Restore { .. } => root(&config)?,
     };
-    let (words, json, exit) = run(&args.command, (&folder, &config), root)?;
+    let (mut words, mut json, exit) = run(&args.command, (&folder, &config), root)?;
     // A configuration that names the folder of the secrets goes on naming it; else the service looks beside its store.
     let named = args.config.is_some() && config.secrets_dir.is_some();
     let (kept, beside) = (config.secrets_folder(), folder.join("secrets"));
     if matches!(args.command, Command::Restore { .. }) && !named && kept != beside && kept.is_dir() {
         secrets::copy(&kept, &beside).or_exit(Exit::Refused)?;
+    }
+    if let Command::Restore { erasures_lost, .. } = args.command {
+        let journal = if named { kept } else { beside }.join(JOURNAL_FILE);
+        let again = erased_since(&folder, &journal, erasures_lost)?;
+        json["erased_again_at_start"] = json!(again);
+        match again {
+            _ if erasures_lost => words.push_str("\nwhat was erased after the backup is in it again"),
+            0 => {}
+            again => words.push_str(&format!(
+                "\n{again} erasures, withdrawals or closures after the backup: the service does them again when it starts"
+            )),
+        }
     }
     if terminal.json {
         terminal.report(&json)?;
@@ -101,6 +118,18 @@ fn rotate(folder: &Path, config: &CentralConfig, to: Option<&Path>) -> Result<To
         words.push_str("\nconfigure the new root key before the service starts, then destroy the old one");
     }
     Ok((words, json!({"rewrapped": rewrapped, "was_under_it_already": under_new}), Exit::Done))
+}
+
+/// How many erasures a restored store has forgotten. One whose file of erasures is missing or old is not left there.
+fn erased_since(folder: &Path, journal: &Path, lost: bool) -> Result<u64, Failure> {
+    let store = open(folder).map_err(store_failure)?;
+    let (vault, _) = Vault::open(store, system_clock()).map_err(store_failure)?;
+    let again = restored(journal, &vault, lost);
+    drop(vault);
+    if again.is_err() {
+        std::fs::remove_dir_all(folder).or_exit(Exit::BadInput)?;
+    }
+    again.or_exit(Exit::Refused)
 }
 
 /// Where the secrets are (as told, else beside the store of the configuration; a restored store has none of its own
@@ -160,7 +189,7 @@ fn run(
             let words = format!("{} entries, {} bytes in {}", report.entries, report.bytes, to.display());
             Ok((words, json!(report), Exit::Done))
         }
-        Command::Restore { from } => {
+        Command::Restore { from, .. } => {
             let restored = restore(from, folder, root, system_clock());
             let (report, checked) = restored.map_err(store_failure)?;
             let place = folder.display();

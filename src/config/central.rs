@@ -88,6 +88,9 @@ pub struct CentralConfig {
     /// File, outside the store, in which the last checkpoint of each ledger is remembered; none: nowhere. `serve`
     /// sets it, no configuration file does.
     pub ledger_heads: Option<PathBuf>,
+    /// File, outside the store, in which every erasure is noted, so that no restored backup brings it back; none:
+    /// nowhere. `serve` sets it, no configuration file does.
+    pub erasures: Option<PathBuf>,
     /// Seconds within which a request's body must have arrived, 1 to 600.
     pub body_seconds_max: u16,
 }
@@ -138,6 +141,7 @@ impl Default for CentralConfig {
             secrets_dir: None,
             root_key: RootKeySource::Folder,
             ledger_heads: None,
+            erasures: None,
             body_seconds_max: 60,
         }
     }
@@ -186,6 +190,7 @@ impl CentralConfig {
                 Some(RawRootKey::Command(words)) => RootKeySource::Command(words),
             },
             ledger_heads: None,
+            erasures: None,
             body_seconds_max: raw.body_seconds_max.unwrap_or(default.body_seconds_max),
         };
         let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";

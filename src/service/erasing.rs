@@ -9,6 +9,7 @@ use super::approvals;
 use super::auth::{Actor, AgencyGrant, EraseRecords, Operate, Permission, ProjectGrant, ReadHeld, Withdraw};
 use super::budgets;
 use super::error::ApiError;
+use super::journal::Gone;
 use super::ledgers::Said;
 use super::policy::{Day, Matter};
 use super::rights::{Erasure, ErasureReason, ErasureReceipt, RetentionClock};
@@ -65,7 +66,11 @@ pub(super) fn erase(
     let key = &centre.secrets.tombstone;
     key.bury(&mut batch, &project.id, agency, &record, ErasureReason::Request);
     let event = grant.actor().event("record_erased");
-    let erased = vault.erase_records(&project.id, agency, (&BTreeSet::from([record]), true), batch, event)?;
+    let gone =
+        Gone::Record { agency: agency.clone(), tombstone: key.tombstone(&project.id, agency, &record) };
+    let erased = centre.journal.noted((vault, &project.id), gone, batch, |batch| {
+        Ok(vault.erase_records(&project.id, agency, (&BTreeSet::from([record]), true), batch, event)?)
+    })?;
     centre.front_doors.forget(&project.id);
     let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let erasure = Erasure {
@@ -204,7 +209,9 @@ pub(super) fn withdraw(
     let request = project.secret.digest(&[b"withdraw", agency.as_str().as_bytes()]);
     write(centre, grant, ("withdrawal", "withdrawn"), request, at)?;
     let event = grant.actor().event("agency_withdrawn").subject(agency);
-    let erased = vault.erase_agency(&project.id, agency, batch, event)?;
+    let gone = Gone::Agency { agency: agency.clone() };
+    let act = |batch| Ok(vault.erase_agency(&project.id, agency, batch, event)?);
+    let erased = centre.journal.noted((vault, &project.id), gone, batch, act)?;
     centre.front_doors.forget(&project.id);
     let event = NewEvent::new("run_started").subject("withdrawal");
     // One party that is left has nothing in common with anybody; a run that does not start is not the withdrawal's
@@ -283,7 +290,9 @@ pub(super) fn close(
 }
 
 fn end(centre: &Centre, project: &ProjectRecord, batch: Batch, event: NewEvent) -> Result<Erased, ApiError> {
-    centre.vault.close_project(&project.id, batch, event)?;
+    let vault = &centre.vault;
+    let act = |batch| Ok(vault.close_project(&project.id, batch, event)?);
+    centre.journal.noted((vault, &project.id), Gone::Project, batch, act)?;
     let erased = centre.vault.erase_project(&project.id)?;
     centre.front_doors.forget(&project.id);
     Ok(erased)

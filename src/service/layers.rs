@@ -89,6 +89,7 @@ mod tests {
             jobs: Jobs::new(Arc::clone(&vault), 1).unwrap(),
             ledgers: crate::service::ledgers::Ledgers::open(vault.shared_store(), &secrets, None).unwrap(),
             front_doors: crate::service::front_door::FrontDoors::default(),
+            journal: crate::service::journal::Journal::open(None, &vault, &secrets.tombstone).unwrap().0,
             vault,
             metrics: Metrics::default(),
             sessions: Sessions::new(false),

@@ -67,6 +67,11 @@ impl TombstoneKey {
         batch.put(self.entry(project, agency, record), why.code().as_bytes());
     }
 
+    /// [`Self::bury`] by the tombstone alone, of which the record is not known.
+    pub fn bury_again(batch: &mut Batch, project: &ProjectId, tombstone: &Hex<16>, why: ErasureReason) {
+        batch.put(format!("tombstone/{project}/{tombstone}"), why.code().as_bytes());
+    }
+
     /// Why a record was erased, or `None` if it never was. Ask at intake for every record of a chunk, and
     /// at restore for every record of a backup: what has a tombstone is left out and counted.
     ///

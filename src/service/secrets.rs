@@ -5,6 +5,7 @@
 //! of exactly 32 bytes, readable by the service's user alone; the root key may come from elsewhere. They are
 //! made once, on a store that protects nothing yet; later a missing or exposed one is a refusal, never a new one.
 
+use super::journal::JOURNAL_FILE;
 use super::rights::TombstoneKey;
 use crate::config::central::{CentralConfig, RootKeySource};
 use crate::ledger::{CaseKey, LogSigner};
@@ -181,10 +182,11 @@ pub fn log_signer(config: &CentralConfig) -> Result<LogSigner, SecretsError> {
     Ok(LogSigner::from_seed(&file_secret(&config.secrets_folder().join(FILES[0]), false)?))
 }
 
-/// Copies the secrets of one folder into another that is to stand beside a restored store.
+/// Copies the secrets of one folder, and what was noted of erasures there, into another that is to stand beside a
+/// restored store.
 ///
 /// # Errors
-/// [`SecretsError`]; a secret that is not there is left out.
+/// [`SecretsError`]; what is not there is left out.
 pub fn copy(from: &Path, to: &Path) -> Result<(), SecretsError> {
     private_folder(to)?;
     for name in FILES {
@@ -193,6 +195,11 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), SecretsError> {
             let secret = file_secret(&from, false)?;
             write_new(&to, &secret)?;
         }
+    }
+    let (from, to) = (from.join(JOURNAL_FILE), to.join(JOURNAL_FILE));
+    if from.exists() {
+        std::fs::copy(&from, &to).map_err(|error| io("cannot write", &to, &error))?;
+        File::open(&to).and_then(|file| file.sync_all()).map_err(|error| io("cannot write", &to, &error))?;
     }
     Ok(())
 }

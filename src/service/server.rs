@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::front_door::FrontDoors;
 use super::jobs::Jobs;
+use super::journal::{Journal, JournalError};
 use super::ledgers::Ledgers;
 use super::metrics::Metrics;
 use super::policy::Day;
@@ -47,6 +48,9 @@ pub enum StartError {
     /// A ledger is damaged, or not the one that was signed before.
     #[error(transparent)]
     Ledger(#[from] LogError),
+    /// What was erased cannot be told from what was not.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -136,6 +140,11 @@ pub fn start_with(
     let vault = vault.with_root_key(root);
     // What an abrupt stop left half-erased is erased before anybody reads.
     vault.resume_erasures()?;
+    // Nor what was erased after the backup was made from which this store comes.
+    let (journal, again) = Journal::open(config.erasures.as_deref(), &vault, &secrets.tombstone)?;
+    if again > 0 {
+        tracing::warn!(again, "the store was put back: what was erased since was erased again");
+    }
     let vault = Arc::new(vault);
     let jobs = Jobs::new(Arc::clone(&vault), config.link_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
@@ -148,6 +157,7 @@ pub fn start_with(
     let centre = web::Data::new(Centre {
         ledgers,
         front_doors: FrontDoors::default(),
+        journal,
         vault,
         jobs,
         metrics: Metrics::default(),

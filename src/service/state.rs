@@ -3,6 +3,7 @@
 use super::console::Sessions;
 use super::front_door::FrontDoors;
 use super::jobs::Jobs;
+use super::journal::Journal;
 use super::ledgers::Ledgers;
 use super::metrics::Metrics;
 use super::secrets::Secrets;
@@ -18,6 +19,7 @@ pub(super) struct Centre {
     pub(super) upload_kept_hours: u32,
     pub(super) secrets: Secrets,
     pub(super) ledgers: Ledgers,
+    pub(super) journal: Journal,
     pub(super) body_seconds_max: u16,
     pub(super) front_doors: FrontDoors,
 }

@@ -109,7 +109,7 @@ impl Gone<'_> {
 }
 
 /// The record that a decision of two people, which the service writes, is to open: of all decisions these alone hold a ref.
-fn opening(value: &[u8]) -> Result<Option<Side>, StoreError> {
+pub(super) fn opening(value: &[u8]) -> Result<Option<Side>, StoreError> {
     let decision: serde_json::Value = decode("approval", value)?;
     let matter = &decision["approval"]["matter"];
     let word = |field: &str| matter[field].as_str();

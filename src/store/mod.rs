@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod forbidden;
 mod keys;
+mod known;
 mod ledger_log;
 mod links;
 mod memory;

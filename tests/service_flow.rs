@@ -9,6 +9,44 @@ use serde_json::json;
 use service_support::*;
 
 #[test]
+fn what_no_run_has_compared_is_not_said_to_match_nobody() {
+    let centre = Centre::start();
+    let keys = centre.project("p", &["council", "school", "health"]);
+    let ask = |child: u64| {
+        let asked = json!({"record": record("council", child), "purpose": "safeguarding"});
+        let answer = centre.send(&keys[0], "POST", "/v1/projects/p/lookups", &asked).json();
+        answer["answer"].as_str().unwrap().to_owned()
+    };
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..20, 0));
+    assert_eq!(ask(3), "not_linked_yet", "nobody else has sent anything");
+    centre.upload(&keys[1], "p", "school", &batch("school", 10..30, 0));
+    assert_eq!(ask(13), "not_linked_yet", "before any run");
+    centre.run(&keys[0], "p");
+    assert_eq!((ask(3), ask(13)), ("no_match_found".to_owned(), "yes".to_owned()));
+    // Records that came after the run, and those of a file that replaced the one it read.
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..26, 1));
+    assert_eq!((ask(3), ask(25)), ("not_linked_yet".to_owned(), "not_linked_yet".to_owned()));
+    assert_eq!(ask(13), "yes", "what was found stands until the next run");
+    centre.run(&keys[0], "p");
+    assert_eq!((ask(3), ask(25)), ("no_match_found".to_owned(), "yes".to_owned()));
+    // A party that sent for the first time after the run may know any of them.
+    centre.upload(&keys[2], "p", "health", &batch("health", 0..5, 0));
+    assert_eq!((ask(3), ask(25)), ("not_linked_yet".to_owned(), "yes".to_owned()));
+    centre.run(&keys[0], "p");
+    assert_eq!((ask(3), ask(6)), ("yes".to_owned(), "no_match_found".to_owned()));
+    let many: Vec<String> = [3, 6].iter().map(|child| record("council", *child).to_string()).collect();
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..26, 2));
+    let body = json!({"records": many, "purpose": "safeguarding"});
+    let answers = centre.send(&keys[0], "POST", "/v1/projects/p/lookup-batches", &body).json();
+    let words: Vec<&serde_json::Value> =
+        answers["answers"].as_array().unwrap().iter().map(|one| &one["answer"]).collect();
+    assert_eq!(words, ["yes", "not_linked_yet"]);
+    let entries = centre.get(&keys[0], "/v1/projects/p/ledger/export").text();
+    assert!(entries.contains("not_linked"), "the class stands in the ledger");
+    centre.running.stop().unwrap();
+}
+
+#[test]
 fn two_agencies_upload_link_and_ask() {
     let centre = Centre::start();
     let keys = centre.project("p", &["council", "school"]);

@@ -402,7 +402,23 @@ fn brokered_records_are_answered_by_the_broker() {
     }
     centre.run(&keys[0], "p");
     let asked = || ask(&centre, &keys[0], "council", 1);
-    assert_eq!(asked().json()["answer"], "no_match_found", "there is no broker to call yet");
+    // There is no broker to call yet: that is no all-clear, and the operator learns what is missing, not whose.
+    let early = asked().json();
+    assert_eq!(
+        (&early["answer"], &early["unnamed"], &early["matches"]),
+        (&json!("ask_operator"), &json!(true), &json!([]))
+    );
+    let page = centre.get(&keys[0], "/v1/projects/p/links").json();
+    assert_eq!((&page["unnamed"], page["links"].as_array().unwrap().len()), (&json!(true), 10));
+    let elsewhere = ask(&centre, &keys[0], "council", 2).json();
+    assert_eq!((&elsewhere["answer"], &elsewhere["unnamed"]), (&json!("yes"), &Value::Null));
+    let alerts = centre.get(&centre.operator, "/v1/alerts").text();
+    assert!(
+        alerts.contains("no_broker") && !alerts.contains("clinic") && !alerts.contains("drugs"),
+        "{alerts}"
+    );
+    let entries = centre.get(&keys[0], "/v1/projects/p/ledger/export").text();
+    assert!(entries.contains("ask_operator"), "{entries}");
     let name = |agency: &str| {
         centre.send(&centre.operator, "PUT", "/v1/projects/p/broker", &json!({"agency": agency}))
     };
@@ -480,6 +496,62 @@ fn brokered_records_are_answered_by_the_broker() {
     let gone = json!({"record": record("council", 1)});
     assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/erasures", &gone).status, 200);
     assert_eq!(asked_by(&keys[1]), json!([]));
+    centre.running.stop().unwrap();
+}
+
+/// A store that lets whoever reads a shield wait, between looking and writing.
+#[derive(Default)]
+struct Slow {
+    store: MemoryStore,
+    reads: std::sync::atomic::AtomicBool,
+}
+
+impl Store for Slow {
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if key.starts_with(b"shield/p/council/") && !self.reads.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(400));
+        }
+        self.store.value(key)
+    }
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.store.scan(prefix, after, limit)
+    }
+    fn last_at_or_before(&self, prefix: &[u8], key: &[u8]) -> Result<Option<Pair>, StoreError> {
+        self.store.last_at_or_before(prefix, key)
+    }
+    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.store.apply(batch)
+    }
+    fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+    fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.store.bytes_on_disk()
+    }
+}
+
+#[test]
+fn a_shield_said_while_its_record_is_erased_does_not_outlive_it() {
+    let store = Arc::new(Slow::default());
+    let centre = Centre::on(Arc::clone(&store) as Arc<dyn Store>);
+    let keys = centre.project("p", &["council", "school"]);
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..6, 0));
+    store.reads.store(false, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let said = scope.spawn(|| shield(&centre, &keys[0], "council", 3, "hidden"));
+        while !store.reads.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let gone = json!({"record": record("council", 3)});
+        assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/erasures", &gone).status, 200);
+        assert_eq!(said.join().unwrap().status, 200, "it was there when it was said");
+    });
+    let text = record("council", 3).to_string();
+    let left = store.scan(b"", None, usize::MAX).unwrap();
+    let left = left.iter().filter(|(key, _)| String::from_utf8_lossy(key).contains(&text));
+    assert_eq!(left.count(), 0, "the shield of an erased record is back");
+    assert_eq!(centre.get(&keys[0], "/v1/projects/p/shields").json()["shields"], json!([]));
+    assert_eq!(shield(&centre, &keys[0], "council", 3, "hidden").code(), "not-found");
     centre.running.stop().unwrap();
 }
 

@@ -104,7 +104,10 @@ struct OwnLink {
 pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
     let (workspace, client) = args.from.opened()?;
     let ids = workspace.local_ids().or_exit(Exit::BadInput)?;
-    let links = all_links(&client, workspace.config.project.as_str())?;
+    let (links, unnamed) = all_links(&client, workspace.config.project.as_str())?;
+    if unnamed {
+        terminal.note("some links are left out: a broker is to answer for them, and none is named; call the centre's operator");
+    }
     let links: Vec<OwnLink> = links.into_iter().map(|link| own(link, &ids)).collect();
     if let Some(path) = &args.out {
         super::files::write_atomic(path, |out| {
@@ -132,15 +135,17 @@ pub(crate) fn links(args: &LinksArgs, terminal: Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Every link of the latest finished run that touches the asker's records.
-pub(crate) fn all_links(client: &Client, project: &str) -> Result<Vec<LinkMessage>, Failure> {
-    let mut links = Vec::new();
+/// Every link of the latest finished run that touches the asker's records; whether some are left out because no broker
+/// is named.
+pub(crate) fn all_links(client: &Client, project: &str) -> Result<(Vec<LinkMessage>, bool), Failure> {
+    let (mut links, mut unnamed) = (Vec::new(), false);
     let mut query = "limit=500".to_owned();
     loop {
         let page: LinkPage =
             client.get(&format!("/v1/projects/{project}/links?{query}")).map_err(client_failure)?;
         links.extend(page.links);
-        let Some(next) = page.next else { return Ok(links) };
+        unnamed |= page.unnamed;
+        let Some(next) = page.next else { return Ok((links, unnamed)) };
         query = format!("limit=500&run={}&cursor={next}", page.run);
     }
 }

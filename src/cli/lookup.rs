@@ -136,9 +136,15 @@ fn write_csv(out: &std::path::Path, ids: &[&str], answers: &[RecordAnswer]) -> R
             let said = match answer.answer {
                 Some(Answer::Yes) => "yes",
                 Some(Answer::Possibly) => "possibly",
+                Some(Answer::AskOperator) => "ask_operator",
+                Some(Answer::NotLinkedYet) => "not_linked_yet",
                 Some(Answer::NoMatchFound) => "no_match_found",
                 None => "not_among_own",
             };
+            // Besides who is named, somebody is to be asked for.
+            if answer.unnamed && answer.answer != Some(Answer::AskOperator) {
+                csv.write_record([*id, "ask_operator", "", "", "", "", "", ""]).or_exit(Exit::Internal)?;
+            }
             if answer.matches.is_empty() {
                 csv.write_record([*id, said, "", "", "", "", "", ""]).or_exit(Exit::Internal)?;
             }
@@ -223,6 +229,8 @@ pub(crate) fn front_door(args: &FrontDoorArgs, terminal: Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
+const ELSE: &str = "Somebody else is to be asked, and nobody is named for it: call the centre's operator.";
+
 fn call(line: Option<&Line>) -> String {
     line.map(ToString::to_string).unwrap_or_default()
 }
@@ -238,6 +246,12 @@ fn print_word(answer: Answer, terminal: Terminal) -> Result<(), Failure> {
     terminal.tell(match answer {
         Answer::Yes => "Yes: another agency knows this child.",
         Answer::Possibly => "Possibly: somebody should look before anybody relies on it.",
+        Answer::AskOperator => {
+            "Somebody is to be asked, and nobody is named for it: call the centre's operator. This is not \"no match\"."
+        }
+        Answer::NotLinkedYet => {
+            "Not linked yet: no run has compared this record with everybody. Ask again after the next run."
+        }
         Answer::NoMatchFound => "No match found. That is not the same as not known.",
     })
 }
@@ -268,6 +282,9 @@ pub(crate) fn print_answer(answer: &LookupAnswer, terminal: Terminal) -> Result<
     if !answer.matches.is_empty() {
         let heading = ["agency", "band", "warnings", "call", "out of hours", "data as of", "quote"];
         terminal.tell(table(heading, rows))?;
+    }
+    if answer.unnamed && answer.answer != Answer::AskOperator {
+        terminal.tell(ELSE)?;
     }
     print_parties(&answer.parties, terminal)
 }

@@ -24,6 +24,8 @@ pub enum AlertKind {
     BreakGlass,
     /// The second person found a front-door question improper.
     ImproperQuestion,
+    /// Somebody asked about a child whom a broker is to answer for, and no broker is named.
+    NoBroker,
 }
 
 impl AlertKind {
@@ -34,6 +36,7 @@ impl AlertKind {
             Self::Decoy => "decoy",
             Self::BreakGlass => "break-glass",
             Self::ImproperQuestion => "improper-question",
+            Self::NoBroker => "no-broker",
         }
     }
 }
@@ -58,6 +61,7 @@ impl AlertKind {
             Self::Decoy => "a decoy was touched",
             Self::BreakGlass => "the glass was broken",
             Self::ImproperQuestion => "a front-door question was found improper",
+            Self::NoBroker => "a question that a broker is to answer, and no broker is named: name one",
         }
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn links(
     let broker = grant.project().broker.as_ref();
     let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties, broker };
     let links = found.iter().filter_map(|link| shaped.message(link)).collect();
-    Ok(LinkPage { links, next: next.map(|cursor| cursor.to_string()), run: run.id })
+    let unnamed = found.iter().any(|link| link.brokered && shaped.broker().is_none());
+    Ok(LinkPage { links, unnamed, next: next.map(|cursor| cursor.to_string()), run: run.id })
 }
 
 /// The link behind a reference, if it touches one of the asker's records.
@@ -94,6 +95,11 @@ struct Shaped<'a> {
 }
 
 impl Shaped<'_> {
+    /// The broker, if one is named and a party.
+    fn broker(&self) -> Option<&AgencyRecord> {
+        self.broker.and_then(|broker| self.parties.get(broker))
+    }
+
     /// None where the pair answers yes or no alone: a list of links names its agency. A brokered link names
     /// the broker, its contact point and the age of the run; without a broker there is nothing to say.
     fn message(&self, link: &LinkRecord) -> Option<LinkMessage> {

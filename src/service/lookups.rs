@@ -6,23 +6,22 @@
 
 use super::agreements;
 use super::alerts::{self, AlertKind};
-use super::answers::{in_force, parties_by_id, party_message};
+use super::answers::{in_force, party_message};
 use super::auth::{AgencyGrant, Ask, Permission};
 use super::budgets::{self, Asking, BudgetError};
 use super::error::ApiError;
 use super::ledgers::Said;
 use super::policy::{AllowedLookup, AnswerLevel, AskKind, BudgetTerms, Day, LookupAsk, decide_lookup};
 use super::referrals;
+use super::seen::{Seen, View};
 use super::state::Centre;
 use crate::ledger::Actor as User;
-use crate::store::{
-    AgencyRecord, Batch, Earlier, Gathered, LinkRecord, Once, ProjectRecord, RunRecord, StoreError, Vault,
-};
+use crate::store::{AgencyRecord, Batch, Earlier, Gathered, Once, ProjectRecord, StoreError, Vault};
 use crate::wire::messages::{
-    Answer, AnswerMatch, AskedItem, CaseReference, KnowingAgency, LOOKUPS_MAX, LookupAnswer,
-    LookupBatchAnswer, LookupBatchRequest, LookupRequest, PartyMessage, RecordAnswer, Role, RunState,
+    AskedItem, CaseReference, LOOKUPS_MAX, LookupAnswer, LookupBatchAnswer, LookupBatchRequest,
+    LookupRequest, PartyMessage, RecordAnswer, Role,
 };
-use crate::wire::{AgencyId, Band, ContentDigest, LawfulBasis, ProjectId, PurposeCode, RecordRef, UtcTime};
+use crate::wire::{AgencyId, ContentDigest, LawfulBasis, ProjectId, PurposeCode, UtcTime};
 use std::collections::BTreeMap;
 
 /// What a question states besides the record.
@@ -44,7 +43,7 @@ pub(super) struct Asked<'g> {
     pub(super) repeated: bool,
     pub(super) at: UtcTime,
     project: &'g ProjectRecord,
-    agency: &'g AgencyId,
+    pub(super) agency: &'g AgencyId,
     user: &'g User,
     role: Role,
     count: u32,
@@ -53,52 +52,6 @@ pub(super) struct Asked<'g> {
     question: ContentDigest,
     /// Its position in the ledger.
     pub(super) index: u64,
-}
-
-/// What one record's look-up found, as far as the agreement lets the asker know.
-#[derive(Default)]
-pub(super) struct Seen {
-    /// Whether the record is among the asker's current ones; of somebody not on the own system: always.
-    pub(super) known: bool,
-    pub(super) best: Option<Band>,
-    pub(super) matches: Vec<AnswerMatch>,
-    /// Records of other agencies that the answer tells of, and whether their agencies may know who asked.
-    pub(super) told: Vec<Told>,
-    /// The asker's record, if the answer names the broker: it is put before the broker.
-    pub(super) referred: Option<RecordRef>,
-}
-
-/// A record of another agency that an answer tells of.
-pub(super) struct Told {
-    pub(super) agency: AgencyId,
-    pub(super) record: RecordRef,
-    pub(super) band: Band,
-    pub(super) level: AnswerLevel,
-    /// Whether that agency may see the link too: else a line in its feed would betray a hidden record.
-    pub(super) mutual: bool,
-}
-
-impl Seen {
-    /// Puts the surest first.
-    pub(super) fn sort(&mut self) {
-        let of = |found: &AnswerMatch| (std::cmp::Reverse(found.knows.band), found.knows.agency.clone());
-        self.matches.sort_by_key(of);
-    }
-    pub(super) fn answer(&self) -> Answer {
-        match self.best {
-            Some(Band::Match) => Answer::Yes,
-            Some(Band::Review) => Answer::Possibly,
-            Some(Band::None) | None => Answer::NoMatchFound,
-        }
-    }
-    fn class(&self) -> &'static str {
-        match self.answer() {
-            _ if !self.known => "unknown_record",
-            Answer::Yes => "match",
-            Answer::Possibly => "review",
-            Answer::NoMatchFound => "none",
-        }
-    }
 }
 
 /// Decides, charges and writes down a question about `records` (their keyed digest): from here on it counts.
@@ -200,6 +153,9 @@ impl Asked<'_> {
     /// The store's: then there is no answer.
     pub(super) fn close(&self, centre: &Centre, seen: &[Seen]) -> Result<(), ApiError> {
         let store = centre.vault.store();
+        if seen.iter().any(|seen| seen.unnamed) {
+            alerts::raise(store, &AlertKind::NoBroker, &self.asking())?;
+        }
         let told = seen.iter().flat_map(|seen| &seen.told).map(|told| (&told.agency, &told.record));
         alerts::watch_decoys(store, &self.asking(), told)?;
         let at = centre.vault.now();
@@ -238,83 +194,6 @@ pub(super) fn feed_prefix(project: &ProjectId, holder: &AgencyId) -> String {
     format!("asked/{project}/{holder}/")
 }
 
-/// The latest finished run and the parties, read once for all records of a request.
-pub(super) struct View<'c> {
-    vault: &'c Vault,
-    project: &'c ProjectRecord,
-    pub(super) run: Option<RunRecord>,
-    pub(super) parties: BTreeMap<AgencyId, AgencyRecord>,
-}
-
-impl<'c> View<'c> {
-    pub(super) fn new(vault: &'c Vault, project: &'c ProjectRecord) -> Result<Self, ApiError> {
-        let run = vault.latest_run(&project.id, project.epoch)?;
-        let run = run.filter(|run| run.state == RunState::Finished);
-        Ok(Self { vault, project, run, parties: parties_by_id(vault, project)? })
-    }
-
-    pub(super) fn seen(&self, asked: &Asked<'_>, record: &RecordRef) -> Result<Seen, ApiError> {
-        let (vault, project, agency) = (self.vault, self.project, asked.agency);
-        let known = vault.is_current_record(&project.id, project.epoch, agency, record)?;
-        let mut seen = Seen { known, ..Seen::default() };
-        let (true, Some(run)) = (seen.known, &self.run) else { return Ok(seen) };
-        // Whoever asks for a decoy of its own is noticed as well.
-        if alerts::is_decoy(vault.store(), &project.id, agency, record)? {
-            alerts::raise(vault.store(), &AlertKind::Decoy, &asked.asking())?;
-        }
-        for link in vault.links_of(run, agency, record)? {
-            self.add(asked, run, &link, &mut seen)?;
-        }
-        seen.sort();
-        Ok(seen)
-    }
-
-    pub(super) fn add(
-        &self,
-        asked: &Asked<'_>,
-        run: &RunRecord,
-        link: &LinkRecord,
-        seen: &mut Seen,
-    ) -> Result<(), ApiError> {
-        let Some(input) = run.inputs.get(usize::from(link.other_input)) else { return Ok(()) };
-        let (holder, agency) = (&input.agency, asked.agency);
-        let Some(level) = asked.allowed.answer_level(holder) else { return Ok(()) };
-        let named = if link.brokered { self.project.broker.as_ref() } else { Some(holder) };
-        let Some(party) = named.and_then(|named| self.parties.get(named)) else { return Ok(()) };
-        let back = self.vault.links_of(run, holder, &link.other)?;
-        let from_here = |back: &LinkRecord| {
-            let input = run.inputs.get(usize::from(back.other_input));
-            back.other == link.own && input.is_some_and(|input| input.agency == *agency)
-        };
-        let back = back.iter().find(|back| from_here(back));
-        seen.best = seen.best.max(Some(link.band));
-        seen.told.push(Told {
-            agency: holder.clone(),
-            record: link.other,
-            band: link.band,
-            // Who asks about a brokered record of its own is not named to the holder either.
-            level: if back.is_some_and(|back| back.brokered) { AnswerLevel::YesNo } else { level },
-            mutual: back.is_some(),
-        });
-        if level > AnswerLevel::YesNo {
-            seen.referred = seen.referred.or(link.brokered.then_some(link.own));
-            seen.matches.push(AnswerMatch {
-                knows: KnowingAgency {
-                    agency: party.id.clone(),
-                    name: party.name.clone(),
-                    band: link.band,
-                    reasons: link.reasons.iter().collect(),
-                    contact: (level >= AnswerLevel::Contact).then(|| party.contact.clone()),
-                    data_as_of: if link.brokered { run.started } else { input.sealed },
-                },
-                reference: link.reference,
-                brokered: link.brokered,
-            });
-        }
-        Ok(())
-    }
-}
-
 /// Answers who else knows the child of one of the asker's own records.
 ///
 /// # Errors
@@ -345,7 +224,7 @@ pub(super) fn one(
         return Err(ApiError::NotFound);
     }
     let run = view.run.map(|run| run.id);
-    Ok(LookupAnswer { answer: seen.answer(), matches: seen.matches, parties, run, at: asked.at })
+    Ok(seen.told_in(parties, run, asked.at))
 }
 
 /// [`one`] for many records: each is charged and each has its own line in the ledger.
@@ -381,6 +260,7 @@ pub(super) fn many(
     let answers = request.records.iter().zip(seen).map(|(record, seen)| RecordAnswer {
         record: *record,
         answer: seen.known.then(|| seen.answer()),
+        unnamed: seen.unnamed,
         matches: seen.matches,
     });
     let run = view.run.map(|run| run.id);

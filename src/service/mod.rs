@@ -4,7 +4,7 @@
 //!
 //! Top-down: [`server`] binds and starts; [`routes`] lists every way in; a handler authenticates, obtains
 //! a grant from [`auth`], reads a bounded body and calls an operation: [`intake`] for uploads, [`jobs`] for
-//! runs, `lookups` for questions, [`answers`] for what else an agency may learn. Refusals are all in [`error`].
+//! runs, `lookups` for questions and `seen` for what they see, [`answers`] for what else an agency may learn. Refusals are all in [`error`].
 //! What the agreement allows is decided by [`policy`] ([`agreements`] knows which one holds), how much of it by
 //! [`budgets`]; what was asked stands in [`ledgers`] before it is answered. What of a table may leave stands in
 //! [`suppress`], and when a record ends in [`rights`]; `erasing` does it and [`journal`] remembers it. What two people decide stands in `approvals` and `decided`, who
@@ -40,6 +40,7 @@ mod review;
 pub mod rights;
 pub mod routes;
 pub mod secrets;
+mod seen;
 pub mod server;
 mod shield;
 mod state;

@@ -6,8 +6,9 @@
 use super::alerts::{self, AlertKind};
 use super::auth::{AgencyGrant, Ask, ReadShields, Shield, Submit};
 use super::error::ApiError;
-use super::lookups::{self, Stated, View};
+use super::lookups::{self, Stated};
 use super::policy::AskKind;
+use super::seen::View;
 use super::state::Centre;
 use crate::store::{ShieldRecord, Vault};
 use crate::wire::messages::{
@@ -116,7 +117,6 @@ pub(super) fn put(
     put: &ShieldPut,
 ) -> Result<ShieldMessage, ApiError> {
     let (project, agency) = (grant.project(), grant.agency());
-    own_current(vault, grant, &record)?;
     let now = vault.now();
     let change = |_: &RecordRef, before: ShieldRecord| {
         let shut = told_of(&before, agency).said() == Visibility::Hidden;
@@ -140,7 +140,11 @@ pub(super) fn put(
     let event =
         grant.actor().event(if put.visibility == Visibility::Hidden { "shielded" } else { "visibility_set" });
     let whose = (&project.id, agency);
-    vault.change_shields(whose, &BTreeSet::from([record]), change, (event, true))?;
+    let records = BTreeSet::from([record]);
+    let written = vault.while_current((&project.id, project.epoch), (agency, &record), || {
+        vault.change_shields(whose, &records, change, (event, true))
+    })?;
+    written.ok_or(ApiError::NotFound)?;
     let shield = vault.shield(&project.id, agency, &record)?.unwrap_or_else(|| ShieldRecord::open(now));
     Ok(message(record, &told_of(&shield, agency), vault))
 }
@@ -222,7 +226,11 @@ pub(super) fn break_glass(
     let question = lookups::ask(centre, grant, AskKind::OwnRecord, &stated, digest, (1, None))?;
     let event = grant.actor().event("glass_broken");
     let until = question.at.plus_hours(GLASS_HOURS);
-    if !vault.break_glass(&project.id, agency, &asked.record, until, event)? {
+    let place = (&project.id, project.epoch);
+    let broken = vault.while_current(place, (agency, &asked.record), || {
+        vault.break_glass(&project.id, agency, &asked.record, until, event)
+    })?;
+    if !broken.ok_or(ApiError::NotFound)? {
         return Err(again);
     }
     alerts::raise(vault.store(), &AlertKind::BreakGlass, &question.asking())?;
@@ -252,5 +260,5 @@ pub(super) fn break_glass(
     let [seen] = seen;
     let parties = lookups::others(vault, grant, &view.parties)?;
     let run = view.run.map(|run| run.id);
-    Ok(LookupAnswer { answer: seen.answer(), matches: seen.matches, parties, run, at: question.at })
+    Ok(seen.told_in(parties, run, question.at))
 }

@@ -50,7 +50,7 @@ impl Vault {
         Ok(self.shared_current(project, epoch, agency)?.map(Arc::unwrap_or_clone))
     }
 
-    fn shared_current(
+    pub(super) fn shared_current(
         &self,
         project: &ProjectId,
         epoch: Epoch,
@@ -64,7 +64,7 @@ impl Vault {
         self.shared_manifest(project, &id)?.ok_or(StoreError::Unreadable { entry: "manifest" }).map(Some)
     }
 
-    fn shared_manifest(
+    pub(super) fn shared_manifest(
         &self,
         project: &ProjectId,
         id: &DatasetId,
@@ -105,53 +105,6 @@ impl Vault {
             chain.push(below.ok_or(StoreError::Unreadable { entry: "manifest" })?);
         }
         Ok(chain)
-    }
-
-    /// Whether `record` is among the current records of an agency.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn is_current_record(
-        &self,
-        project: &ProjectId,
-        epoch: Epoch,
-        agency: &AgencyId,
-        record: &RecordRef,
-    ) -> Result<bool, StoreError> {
-        let _loading = self.loading.read().unwrap_or_else(PoisonError::into_inner);
-        let mut next = self.shared_current(project, epoch, agency)?;
-        while let Some(manifest) = next {
-            if let Some(found) = self.says_of(&manifest, record)? {
-                return Ok(found);
-            }
-            next = match &manifest.upload.base {
-                None => None,
-                Some(base) => {
-                    let below = self.shared_manifest(project, base)?;
-                    Some(below.ok_or(StoreError::Unreadable { entry: "manifest" })?)
-                }
-            };
-        }
-        Ok(false)
-    }
-
-    /// Whether one dataset of a chain holds a record or removes it; none: it says nothing of it.
-    fn says_of(&self, manifest: &Manifest, record: &RecordRef) -> Result<Option<bool>, StoreError> {
-        let id = &manifest.upload.id;
-        if self.prefilters.contains(&*self.store, id, record)? {
-            return Ok(Some(true));
-        }
-        let removed = manifest.depth > 0 && removals_pages(id).contains(&*self.store, record.as_bytes())?;
-        Ok(removed.then_some(false))
-    }
-
-    pub(super) fn chain_contains(&self, chain: &[Manifest], record: &RecordRef) -> Result<bool, StoreError> {
-        for manifest in chain {
-            if let Some(found) = self.says_of(manifest, record)? {
-                return Ok(found);
-            }
-        }
-        Ok(false)
     }
 
     /// Loads an agency's current records; none: it has sealed nothing in this epoch.

@@ -7,7 +7,7 @@
 use super::mentions::Gone;
 use super::records::{Manifest, NewEvent, UploadRecord, decode, encode};
 use super::{Batch, StoreError, Vault, names, pages::Pages};
-use crate::wire::{AgencyId, DatasetId, ProjectId, RecordRef};
+use crate::wire::{AgencyId, DatasetId, Epoch, ProjectId, RecordRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
@@ -196,6 +196,24 @@ impl Vault {
     /// While this is held nothing is erased.
     pub fn hold(&self) -> RwLockReadGuard<'_, ()> {
         self.loading.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down something of a record while it is current: an erasure comes before that or after it, never in between.
+    /// None: it is not current. `work` does not load encodings.
+    ///
+    /// # Errors
+    /// What `work` says, or the engine.
+    pub fn while_current<T, E: From<StoreError>>(
+        &self,
+        (project, epoch): (&ProjectId, Epoch),
+        side: (&AgencyId, &RecordRef),
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
+        let _hold = self.hold();
+        match self.standing(project, epoch, side, None)? {
+            None => Ok(None),
+            Some(_) => work().map(Some),
+        }
     }
 
     /// Erasures since this process began; a run that began before one is computed again.

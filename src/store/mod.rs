@@ -32,6 +32,7 @@ mod runs;
 pub mod seal;
 mod shields;
 mod sled_store;
+mod standing;
 mod strip;
 mod together;
 mod uploads;

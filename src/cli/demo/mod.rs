@@ -158,7 +158,7 @@ fn encode_and_submit(
 fn joined_links(members: &[Member]) -> Result<Vec<LinkRow>, Failure> {
     let mut by_reference: BTreeMap<LinkReference, Vec<(String, String, Band)>> = BTreeMap::new();
     for member in members {
-        for link in all_links(&member.party.client, centre::PROJECT)? {
+        for link in all_links(&member.party.client, centre::PROJECT)?.0 {
             let id = member.ids.get(&link.record).cloned().unwrap_or_default();
             by_reference.entry(link.reference).or_default().push((
                 member.party.agency.to_string(),

@@ -40,6 +40,9 @@ pub struct LinkPage {
     pub run: RunId,
     /// The links.
     pub links: Vec<LinkMessage>,
+    /// Whether links are left out of this page because no broker is named who answers for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unnamed: bool,
     /// Pass as `cursor` for the next page; absent on the last.
     pub next: Option<String>,
 }
@@ -107,7 +110,12 @@ pub enum Answer {
     Yes,
     /// Only links that a person should look at.
     Possibly,
-    /// No match found.
+    /// Somebody may know the child and is answered for by a broker, but no broker is named: the centre's operator
+    /// is to be asked.
+    AskOperator,
+    /// No run has compared the record as it stands now with every party that has sent: ask again after the next.
+    NotLinkedYet,
+    /// Compared with all, and no match found.
     NoMatchFound,
 }
 
@@ -147,6 +155,9 @@ pub struct AnswerMatch {
 pub struct LookupAnswer {
     /// In one word.
     pub answer: Answer,
+    /// Whether somebody else is answered for by a broker, and none is named: ask the centre's operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unnamed: bool,
     /// The agencies behind it, surest first; an agency that the agreement lets answer with yes or no alone is not
     /// among them.
     pub matches: Vec<AnswerMatch>,
@@ -165,6 +176,9 @@ pub struct RecordAnswer {
     pub record: RecordRef,
     /// In one word; absent for a record that is not among my current ones.
     pub answer: Option<Answer>,
+    /// Whether somebody else is answered for by a broker, and none is named: ask the centre's operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unnamed: bool,
     /// The agencies behind it, surest first.
     pub matches: Vec<AnswerMatch>,
 }

@@ -136,7 +136,9 @@ impl Rule {
             Self::NothingToLink => "no name and no date of birth: nothing can be linked",
             Self::VisibilityUnknown => "the visibility is none of open, brokered, hidden",
             Self::DateFormat => "not in the date format of the mapping: correct the value or the format",
-            Self::DateImpossible => "no such day: correct it at the source",
+            Self::DateImpossible => {
+                "no such day: its parts are compared as they stand; correct it at the source"
+            }
             Self::DateFuture => "a date of birth after today: correct it at the source",
             Self::DateTooOld => "a date of birth before the oldest year: correct it, or set oldest_year",
             Self::EstimatedUnclear => "neither yes nor no: use Y or N",

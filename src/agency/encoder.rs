@@ -177,7 +177,7 @@ fn presence_mask(person: &Person) -> u32 {
     let bit = |present: bool, mask: u32| if present { mask } else { 0 };
     bit(!person.given.is_empty(), presence::GIVEN)
         | bit(!person.family.is_empty(), presence::FAMILY)
-        | bit(person.date_of_birth.is_some(), presence::DATE)
+        | bit(person.date_of_birth.is_some() || person.slipped_date.is_some(), presence::DATE)
         | bit(person.sex.is_some(), presence::SEX)
         | bit(person.postcode.is_some() || person.address.is_some(), presence::PLACE)
         | bit(person.flags.default_date, presence::DEFAULT_DATE)

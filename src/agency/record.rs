@@ -47,6 +47,19 @@ pub struct BirthDate {
     pub day: u8,
 }
 
+/// A date of birth as it is written that is no day of the calendar: a slip in one part (month 81, 30 February) or a
+/// part nobody knew (day 00). Its other parts still tell, so it is compared like any date; as a salt only its
+/// year counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlippedDate {
+    /// Year, in the range of [`BirthDate`]; 0 where it is out of range.
+    pub year: u16,
+    /// Month as written, 0 to 99; 0 is not known.
+    pub month: u8,
+    /// Day as written, 0 to 99; 0 is not known.
+    pub day: u8,
+}
+
 /// Sex as the field codes it; anything else is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sex {
@@ -87,6 +100,8 @@ pub struct Person {
     pub family: Vec<Name>,
     /// Date of birth.
     pub date_of_birth: Option<BirthDate>,
+    /// What stands where a date of birth should, if that is no day of the calendar; none beside a date of birth.
+    pub slipped_date: Option<SlippedDate>,
     /// Sex.
     pub sex: Option<Sex>,
     /// Postcode.
@@ -113,6 +128,11 @@ impl fmt::Debug for Name {
 impl fmt::Debug for BirthDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BirthDate(..)")
+    }
+}
+impl fmt::Debug for SlippedDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SlippedDate(..)")
     }
 }
 impl fmt::Debug for Postcode {

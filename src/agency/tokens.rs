@@ -1,6 +1,6 @@
 //! Values of a person as tokens: q-grams of names, parts of a date, levels of a postcode.
 
-use super::record::{BirthDate, Person};
+use super::record::{Person, SlippedDate};
 use super::schema::form::{Source, TokenRule};
 use zeroize::Zeroize;
 
@@ -93,7 +93,9 @@ pub(super) fn person_tokens(
     match reads {
         Source::Given | Source::Family => {}
         Source::DateOfBirth => {
-            if let Some(date) = person.date_of_birth {
+            let real = person.date_of_birth;
+            let real = real.map(|date| SlippedDate { year: date.year, month: date.month, day: date.day });
+            if let Some(date) = real.or(person.slipped_date) {
                 date_tokens(rule, date, set);
             }
         }
@@ -128,28 +130,36 @@ fn postcode_tokens(rule: TokenRule, person: &Person, set: &mut TokenSet) {
     set.finish();
 }
 
-/// `y2014`, `m03`, `d07`, `ym201403`, `yd201407`, `md0307`, `s0307` (day and month sorted), `f20140307`.
-fn date_tokens(rule: TokenRule, date: BirthDate, set: &mut TokenSet) {
-    let (y, m, d) = (digits4(date.year), digits2(date.month), digits2(date.day));
+/// `y2014`, `m03`, `d07`, `ym201403`, `yd201407`, `md0307`, `s0307` (day and month sorted), `f20140307`; none that
+/// would hold a part which is not known.
+fn date_tokens(rule: TokenRule, date: SlippedDate, set: &mut TokenSet) {
+    let (y, m, d) = (&digits4(date.year)[..], &digits2(date.month)[..], &digits2(date.day)[..]);
     let (low, high) = (m.min(d), m.max(d));
+    let (year, month, day) = (date.year > 0, date.month > 0, date.day > 0);
+    let both = month && day;
+    let mut push = |known: bool, parts: &[&[u8]]| {
+        if known {
+            set.push(parts);
+        }
+    };
     match rule {
         TokenRule::Date => {
-            set.push(&[b"y", &y]);
-            set.push(&[b"m", &m]);
-            set.push(&[b"d", &d]);
-            set.push(&[b"ym", &y, &m]);
-            set.push(&[b"yd", &y, &d]);
-            set.push(&[b"md", &m, &d]);
-            set.push(&[b"s", &low, &high]);
-            set.push(&[b"f", &y, &m, &d]);
+            push(year, &[b"y", y]);
+            push(month, &[b"m", m]);
+            push(day, &[b"d", d]);
+            push(year && month, &[b"ym", y, m]);
+            push(year && day, &[b"yd", y, d]);
+            push(both, &[b"md", m, d]);
+            push(both, &[b"s", low, high]);
+            push(year && both, &[b"f", y, m, d]);
         }
         TokenRule::DayMonth => {
-            set.push(&[b"m", &m]);
-            set.push(&[b"d", &d]);
-            set.push(&[b"md", &m, &d]);
-            set.push(&[b"s", &low, &high]);
+            push(month, &[b"m", m]);
+            push(day, &[b"d", d]);
+            push(both, &[b"md", m, d]);
+            push(both, &[b"s", low, high]);
         }
-        _ => set.push(&[b"f", &y, &m, &d]),
+        _ => push(year && both, &[b"f", y, m, d]),
     }
     set.finish();
 }
@@ -168,7 +178,7 @@ pub(super) fn digits4(number: u16) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agency::record::{Postcode, Sex};
+    use crate::agency::record::{BirthDate, Postcode, Sex};
 
     fn texts(set: &TokenSet) -> Vec<String> {
         (0..set.len()).map(|i| String::from_utf8(set.at(i).to_vec()).unwrap()).collect()
@@ -197,6 +207,22 @@ mod tests {
         person_tokens(Source::DateOfBirth, None, TokenRule::Date, &person, &mut set);
         let common: Vec<_> = texts(&set).into_iter().filter(|t| one.contains(t)).collect();
         assert_eq!(common, ["s0307", "y2014"]);
+    }
+
+    #[test]
+    fn a_slipped_date_tells_what_its_other_parts_do() {
+        let mut set = TokenSet::default();
+        let mut tokens = |year, month, day| {
+            let slipped_date = Some(SlippedDate { year, month, day });
+            let person = Person { slipped_date, ..Person::default() };
+            person_tokens(Source::DateOfBirth, None, TokenRule::Date, &person, &mut set);
+            texts(&set)
+        };
+        let slip = ["d07", "f20148307", "m83", "md8307", "s0783", "y2014", "yd201407", "ym201483"];
+        assert_eq!(tokens(2014, 83, 7), slip);
+        assert_eq!(tokens(2014, 3, 0), ["m03", "y2014", "ym201403"]);
+        assert_eq!(tokens(0, 2, 30), ["d30", "m02", "md0230", "s0230"]);
+        assert!(tokens(0, 0, 0).is_empty());
     }
 
     #[test]

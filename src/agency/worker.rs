@@ -218,7 +218,10 @@ impl Worker {
         let [one, two] = &mut self.skeletons;
         let out = &mut self.salt_input;
         match part {
-            SaltPart::Year => push_value(out, &digits4(date?.year)),
+            SaltPart::Year => {
+                let slipped = || person.slipped_date.map(|slipped| slipped.year).filter(|year| *year > 0);
+                push_value(out, &digits4(date.map(|date| date.year).or_else(slipped)?));
+            }
             SaltPart::Month => push_value(out, &digits2(date?.month)),
             SaltPart::DayMonth => {
                 let (day, month) = (date?.day, date?.month);

@@ -1,5 +1,6 @@
 //! `link`: encoding files of several agencies against one another, on this machine.
 
+use super::adjust::{Adjusted, adjust};
 use super::encodings::{file_failure, read_encodings};
 use super::estimates;
 use super::exit::{Exit, Failure, OrExit, Outcome};
@@ -36,6 +37,10 @@ pub(crate) struct LinkArgs {
     /// Also look for several records of one child inside each file.
     #[arg(long)]
     deduplicate: bool,
+    /// First move each weight by at most one bit towards what the candidates of this run say (evidence of a few
+    /// thousand pairs; see docs/linkage-quality.md for when that helps).
+    #[arg(long, conflicts_with = "threshold")]
+    adjust: bool,
     /// Threads; all cores when absent.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -53,6 +58,9 @@ struct Report {
     groups: u64,
     conflicts: u64,
     pairs_dropped: u64,
+    /// What became of the weights, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adjusted: Option<Adjusted>,
     /// What the run expects of itself without a truth.
     estimate: Estimate,
     seconds: f64,
@@ -127,11 +135,17 @@ pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     // A threshold asks for pairs of that similarity and nothing else.
     options.thirds = args.threshold.is_none();
     terminal.note(format!("kernel: {}", options.join.level));
+    let (decision, adjusted) = if args.adjust {
+        let (decision, said) = adjust(&sides.datasets, &decision, &options, args.threads, terminal)?;
+        (decision, Some(said))
+    } else {
+        (decision, None)
+    };
     let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
     write_atomic(&args.out, |out| write_links(out, &sides, &run))?;
     let took = started.elapsed();
     let estimate = estimates::of_run(&sides.datasets, &run, &decision)?;
-    report((&sides, &decision), &run, (took, estimate), args, terminal)
+    report((&sides, &decision), &run, (took, estimate, adjusted), args, terminal)
 }
 
 /// The kernel named by `BLINDLINK_KERNEL`, or the best of this machine.
@@ -224,7 +238,7 @@ pub(crate) fn shown(score: Score) -> String {
 fn report(
     (sides, decision): (&Sides, &DecisionModel),
     run: &Run,
-    (took, estimate): (Duration, Estimate),
+    (took, estimate, adjusted): (Duration, Estimate, Option<Adjusted>),
     args: &LinkArgs,
     terminal: Terminal,
 ) -> Outcome {
@@ -241,6 +255,7 @@ fn report(
         groups: run.groups.len() as u64,
         conflicts: run.conflicts.len() as u64,
         pairs_dropped: run.truncation.pairs_dropped,
+        adjusted,
         estimate,
         seconds: took.as_secs_f64(),
     };

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "agency")]
 mod account;
+#[cfg(feature = "agency")]
+mod adjust;
 #[cfg(feature = "central")]
 mod admin;
 #[cfg(feature = "agency")]

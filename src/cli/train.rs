@@ -42,7 +42,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value = "train", value_name = "TEXT")]
     seed: String,
     /// Errors in the records, in percent of the usual rates; several, as many children are learnt from at each.
-    #[arg(long, value_delimiter = ',', default_value = "100,300", value_name = "PERCENT")]
+    #[arg(long, value_delimiter = ',', default_value = "100,600", value_name = "PERCENT")]
     noise: Vec<u32>,
     /// Share of one-to-one pairs at or above the match limit that must be one child.
     #[arg(long, default_value = "0.995", value_name = "SHARE")]

@@ -141,6 +141,12 @@ impl Judge {
         self.twins().is_some_and(|plan| evidence().is_some_and(|evidence| plan.may_be(&evidence)))
     }
 
+    /// Whether a pair shows that twins are about: all of the rest is there and agrees.
+    pub(super) fn shows_twins(&self, left: &Dataset, a: usize, right: &Dataset, b: usize) -> bool {
+        let evidence = || self.evidence(left, a, right, b);
+        self.twins().is_some_and(|plan| evidence().is_some_and(|evidence| plan.shows(&evidence)))
+    }
+
     fn twins(&self) -> Option<&TwinPlan> {
         match &self.kind {
             Kind::Dice(_) => None,

@@ -61,6 +61,12 @@ impl TwinPlan {
         })
     }
 
+    /// Whether a pair shows twins: the given name differs by the stricter bound, the rest is there and agrees.
+    pub(super) fn shows(&self, evidence: &Evidence) -> bool {
+        let present = |(attribute, _): &(usize, Similarity)| evidence.similarities[*attribute].is_some();
+        self.may_be(evidence) && self.rest.iter().all(present)
+    }
+
     /// Whether a pair may be twins by the stricter bound of runs that have some.
     pub(super) fn may_be(&self, evidence: &Evidence) -> bool {
         let agrees = |(attribute, at): &(usize, Similarity)| {

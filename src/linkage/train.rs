@@ -15,6 +15,8 @@ use crate::wire::{DecisionError, EvidenceForm, EvidenceModel};
 pub const CLIP_CENTIBITS: i32 = 600;
 /// Newton rounds; each at least halves the distance near the optimum.
 const ROUNDS: usize = 40;
+/// A pair goes to a person where one in so many like it is one child: an asked-for look is cheap, a missed child not.
+const WORTH_A_LOOK_ONE_IN: f64 = 8.0;
 /// Penalty on a weight (in nats squared): keeps levels that nobody has at 0.
 const RIDGE: f64 = 0.5;
 
@@ -42,7 +44,7 @@ pub enum TrainError {
 /// Learns the weights of `model`'s attributes (its cut points stay), and both band limits: `match_at` is
 /// the lowest score from which at least `precision_millionths` of the candidate pairs are one child (above
 /// every score seen where none reaches it),
-/// `review_at` the score with the best F1 over candidates, or `match_at` where that is lower.
+/// `review_at` the score at which one pair in eight is one child by the fit, or `match_at` where that is lower.
 ///
 /// # Errors
 /// [`TrainError`] for too few labelled pairs or a target out of range.
@@ -87,7 +89,9 @@ pub fn train(
     // The limits are set under the new weights; until then they must not contradict each other.
     (form.match_at, form.review_at) = (0, 0);
     let learnt = EvidenceModel::try_from(form.clone())?;
-    (form.match_at, form.review_at) = limits(&learnt, patterns, precision_millionths);
+    form.match_at = match_at(&learnt, patterns, precision_millionths);
+    let even = -parameters[0] / std::f64::consts::LN_2;
+    form.review_at = centibits(even - (WORTH_A_LOOK_ONE_IN - 1.0).log2()).min(form.match_at);
     Ok(form.try_into()?)
 }
 
@@ -170,27 +174,21 @@ fn rise(values: &[f64], weights: &[f64]) -> Vec<f64> {
     pools.into_iter().flat_map(|(mean, _, length)| std::iter::repeat_n(mean, length)).collect()
 }
 
-/// (`match_at`, `review_at`) under the weights of `model`.
-fn limits(model: &EvidenceModel, patterns: &Patterns, precision_millionths: u32) -> (i32, i32) {
+/// The lowest score from which on so many pairs are one child, under the weights of `model`.
+fn match_at(model: &EvidenceModel, patterns: &Patterns, precision_millionths: u32) -> i32 {
     let mut scored: Vec<(i32, u64, u64)> =
         patterns.iter().map(|(levels, tally)| (score(model, levels), tally.same, tally.different)).collect();
     scored.sort_unstable_by_key(|(score, ..)| std::cmp::Reverse(*score));
-    let truth: u64 = scored.iter().map(|(_, same, _)| same).sum();
     let (mut same, mut different) = (0u64, 0u64);
-    let (mut match_at, mut review_at, mut best) = (scored.first().map_or(0, |top| top.0 + 1), 0, 0.0);
+    let mut match_at = scored.first().map_or(0, |top| top.0 + 1);
     for block in scored.chunk_by(|one, other| one.0 == other.0) {
         same += block.iter().map(|(_, same, _)| same).sum::<u64>();
         different += block.iter().map(|(_, _, different)| different).sum::<u64>();
-        let all = same + different;
-        if same * 1_000_000 >= u64::from(precision_millionths) * all {
+        if same * 1_000_000 >= u64::from(precision_millionths) * (same + different) {
             match_at = block[0].0;
         }
-        let f1 = 2.0 * same as f64 / (all + truth) as f64;
-        if f1 > best {
-            (best, review_at) = (f1, block[0].0);
-        }
     }
-    (match_at, review_at.min(match_at))
+    match_at
 }
 
 #[cfg(test)]

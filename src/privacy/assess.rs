@@ -349,7 +349,7 @@ fn has(person: &Person, attribute: &AttributeForm) -> bool {
     match attribute.reads {
         Source::Given => !person.given.is_empty(),
         Source::Family => !person.family.is_empty(),
-        Source::DateOfBirth => person.date_of_birth.is_some(),
+        Source::DateOfBirth => person.date_of_birth.is_some() || person.slipped_date.is_some(),
         Source::Sex => person.sex.is_some(),
         Source::Postcode => person.postcode.is_some(),
         Source::Address => person.address.is_some(),

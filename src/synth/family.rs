@@ -194,13 +194,19 @@ impl World {
                 given = table.alike(&twin.given, letters, stream).unwrap_or(given);
             }
         }
+        // Nobody calls two of their children by forms of one name.
+        let taken = |name: &str| {
+            let mut others = siblings.iter().map(|other| &other.person);
+            others.any(|other| self.tables.forms_of_one(name, &other.given))
+        };
         for _ in 0..8 {
-            if siblings.iter().all(|other| other.person.given != given) {
+            if !taken(given) {
                 break;
             }
             given = table.draw(stream);
         }
-        let middle = stream.chance(550_000).then(|| table.draw(stream)).filter(|name| *name != given);
+        let middle = stream.chance(550_000).then(|| table.draw(stream));
+        let middle = middle.filter(|name| *name != given && !(twin_of.is_some() && taken(name)));
         let nickname = self.tables.alternative(Alternative::Nickname, given, stream);
         let known_as = nickname.filter(|_| stream.chance(240_000)).map(str::to_owned);
         Person {

@@ -140,6 +140,18 @@ impl Tables {
         let found = self.alternatives.get(&(kind, name))?;
         stream.pick(found).copied()
     }
+
+    /// Whether two names are one, or forms of one (Elizabeth and Eliza, Omar and Umar).
+    pub(super) fn forms_of_one(&self, name: &str, other: &str) -> bool {
+        let lists = |from: &str, to: &str| {
+            let kinds = [Alternative::Nickname, Alternative::Variant, Alternative::Translit];
+            kinds.iter().any(|kind| {
+                let known = self.alternatives.get_key_value(&(*kind, from));
+                known.is_some_and(|(_, forms)| forms.contains(&to))
+            })
+        };
+        name == other || lists(name, other) || lists(other, name)
+    }
 }
 
 fn rows<const N: usize>(text: &'static str) -> impl Iterator<Item = [&'static str; N]> {
@@ -219,6 +231,13 @@ mod tests {
         assert!(tables.areas.len() > 250);
         let units: u32 = tables.areas.iter().flatten().map(|s| s.units).sum();
         assert!(units > 1_500_000, "{units}");
+    }
+
+    #[test]
+    fn forms_of_one_name_are_known_either_way() {
+        let tables = Tables::shared();
+        assert!(tables.forms_of_one("Elizabeth", "Eliza") && tables.forms_of_one("Eliza", "Elizabeth"));
+        assert!(!tables.forms_of_one("Elizabeth", "Emma"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! May see: one value, and `today` as an argument. Must not see: files, keys, the clock.
 
-use crate::agency::record::BirthDate;
+use crate::agency::record::{BirthDate, SlippedDate};
 use jiff::civil::Date;
 use jiff::fmt::strtime::BrokenDownTime;
 use std::fmt;
@@ -108,6 +108,38 @@ impl DateFormat {
         let parts = BrokenDownTime::parse(&self.text, value).map_err(|_| DateFault::Impossible)?;
         parts.to_date().map_err(|_| DateFault::Impossible)
     }
+
+    /// Year, month and day as the digits of a value stand, of a calendar or not; none where the format has names of
+    /// months or two-digit years, or the value does not fit it.
+    #[must_use]
+    pub fn digits(&self, value: &str) -> Option<(u16, u8, u8)> {
+        if !self.fits(value) {
+            return None;
+        }
+        let mut rest = value;
+        let mut parts = [0u16; 3];
+        let mut format = self.text.bytes();
+        while let Some(byte) = format.next() {
+            if byte != b'%' {
+                rest = rest.get(1..)?;
+                continue;
+            }
+            let (part, most) = match format.next()? {
+                b'Y' => (Some(0), 4),
+                b'm' => (Some(1), 2),
+                b'd' | b'e' => (Some(2), 2),
+                b'H' | b'M' | b'S' => (None, 2),
+                _ => return None,
+            };
+            let length = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+            let (digits, after) = rest.split_at(length);
+            if let Some(part) = part {
+                parts[part] = digits.parse().ok()?;
+            }
+            rest = after;
+        }
+        Some((parts[0], u8::try_from(parts[1]).ok()?, u8::try_from(parts[2]).ok()?))
+    }
 }
 
 impl fmt::Debug for DateFormat {
@@ -157,6 +189,15 @@ pub fn birth_date(date: Date, today: Date, oldest_year: u16) -> Result<BirthDate
         (Ok(month), Ok(day)) if year >= oldest_year => Ok(BirthDate { year, month, day }),
         _ => Err(BirthFault::TooOld),
     }
+}
+
+/// Takes the digits of a date that is no day of the calendar (`parts` as [`DateFormat::digits`] gives them) for
+/// what they tell: a year out of range is not known, nor is a month or a day of 00. None where nothing is left.
+#[must_use]
+pub fn slipped((year, month, day): (u16, u8, u8), today: Date, oldest_year: u16) -> Option<SlippedDate> {
+    let in_range = year >= oldest_year && i32::from(year) <= i32::from(today.year());
+    let slipped = SlippedDate { year: if in_range { year } else { 0 }, month, day };
+    (slipped != SlippedDate { year: 0, month: 0, day: 0 }).then_some(slipped)
 }
 
 /// Whether a date is what systems fill in for an unknown one: the first of January, or any day of 1900.
@@ -219,6 +260,22 @@ mod tests {
         assert_eq!(ymd.parse("20121399"), Err(DateFault::Impossible));
         let month = DateFormat::new("%d-%b-%Y").unwrap();
         assert_eq!(month.parse("05-Nux-2012"), Err(DateFault::Impossible));
+    }
+
+    #[test]
+    fn what_an_impossible_date_still_tells() {
+        let digits = |format: &str, value: &str| DateFormat::new(format).unwrap().digits(value);
+        assert_eq!(digits("%d/%m/%Y", "30/02/2013"), Some((2013, 2, 30)));
+        assert_eq!(digits("%d/%m/%Y", "5/81/2013"), Some((2013, 81, 5)));
+        assert_eq!(digits("%Y%m%d", "20130099"), Some((2013, 0, 99)));
+        assert_eq!(digits("%Y-%m-%d %H:%M:%S", "2013-02-30 00:00:00"), Some((2013, 2, 30)));
+        assert_eq!(digits("%d-%b-%Y", "30-Feb-2013"), None);
+        assert_eq!(digits("%d/%m/%Y", "30.02.2013"), None);
+        let today = date(2026, 1, 1);
+        let taken = |year, month, day| slipped((year, month, day), today, 1900);
+        assert_eq!(taken(2013, 2, 30), Some(SlippedDate { year: 2013, month: 2, day: 30 }));
+        assert_eq!(taken(2031, 2, 30), Some(SlippedDate { year: 0, month: 2, day: 30 }));
+        assert_eq!(taken(1013, 0, 0), None);
     }
 
     #[test]

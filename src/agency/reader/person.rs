@@ -135,7 +135,8 @@ impl Reading<'_> {
         self.codes(&text, &mut person);
         self.places(&text, &mut person);
         person.payload = self.payload(&text)?;
-        if person.given.is_empty() && person.family.is_empty() && person.date_of_birth.is_none() {
+        let dated = person.date_of_birth.is_some() || person.slipped_date.is_some();
+        if person.given.is_empty() && person.family.is_empty() && !dated {
             return reject(Rule::NothingToLink, None);
         }
         let digest = duplicate_digest(&person.local_id);
@@ -201,7 +202,12 @@ impl Reading<'_> {
                         self.note(Rule::DateDefault, column);
                     }
                 }
-                Err(rule) => self.note(rule, column),
+                Err(rule) => {
+                    if rule == Rule::DateImpossible {
+                        self.slipped(&value, column, person);
+                    }
+                    self.note(rule, column);
+                }
             }
         }
         if let Some(column) = plan.field(Field::DateEstimated)
@@ -217,6 +223,14 @@ impl Reading<'_> {
             }
             self.found(Some(column));
         }
+    }
+
+    /// A date that no calendar has still tells what its other parts do; one with a part of 00 is a guess.
+    fn slipped(&self, value: &str, column: &Column, person: &mut Person) {
+        let digits = column.format.as_ref().and_then(|format| format.digits(value));
+        let slipped = digits.and_then(|parts| dates::slipped(parts, self.plan.today, self.plan.oldest_year));
+        person.flags.default_date |= slipped.is_some_and(|date| date.month == 0 || date.day == 0);
+        person.slipped_date = slipped;
     }
 
     fn birth_date(&self, value: &str, column: &Column) -> Result<BirthDate, Rule> {

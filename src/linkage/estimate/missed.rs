@@ -7,8 +7,8 @@ use crate::linkage::arena::Dataset;
 use crate::linkage::decide::Judge;
 use crate::linkage::groups::RecordAt;
 use crate::linkage::run::{Link, Run};
-use crate::wire::Similarity;
-use std::collections::{BTreeMap, HashSet};
+use crate::wire::{Band, Similarity};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Width of the windows in which links thin out towards the threshold, in millionths of Dice.
 const WINDOW: i64 = 40_000;
@@ -29,8 +29,9 @@ impl Missed {
     }
 }
 
-/// The larger of two lower bounds, or the mean of the triangles and the thinning; the range spans them and their sampling errors. `precision` is the expected
-/// share of right links, `wrong_from` the expected number of wrong ones with at least a given score key.
+/// What one-to-one links can not hold, and the mean of what views (or the thinning) and triangles say; the range spans
+/// them and their sampling errors. `precision` is the expected share of right links, `wrong_from` the expected number
+/// of wrong ones with at least a given score key.
 pub(super) fn missed(
     datasets: &[Dataset],
     run: &Run,
@@ -38,20 +39,51 @@ pub(super) fn missed(
     precision: f64,
     wrong_from: &dyn Fn(i64) -> f64,
 ) -> Missed {
-    let views = by_views(datasets, run, judge);
-    let bounds = views.is_some();
-    let own = views.or_else(|| by_thinning(run, wrong_from));
+    let repeated = repeated(datasets, run, judge);
+    let own = by_views(datasets, run, judge).or_else(|| by_thinning(run, wrong_from));
     let answers: Vec<(f64, f64)> = own.into_iter().chain(by_triangles(run, precision)).collect();
     let links = run.links.iter().filter(is_direct).count() as f64;
     let Some((largest, error)) = answers.iter().copied().max_by(|x, y| x.0.total_cmp(&y.0)) else {
-        return Missed { value: 0.0, low: 0.0, high: links };
+        return Missed { value: repeated, low: 0.0, high: links + repeated };
     };
-    let mean = answers.iter().map(|(value, _)| value).sum::<f64>() / answers.len() as f64;
-    let value = if bounds { largest } else { mean };
+    let value = answers.iter().map(|(value, _)| value).sum::<f64>() / answers.len() as f64;
     let low = answers.iter().map(|(value, error)| value - error).fold(value - error, f64::min).max(0.0);
     // Leave room upwards, at least two pairs in a hundred.
     let high = largest + error.max(0.02 * links).max(value / 2.0);
-    Missed { value, low, high }
+    Missed { value: value + repeated, low: low + repeated, high: high + repeated }
+}
+
+/// Pairs that nothing one-to-one can hold: a record without partner fits one that has its partner, and fits that
+/// partner too, which its own agency knows already. It is there twice.
+/// One Dice can not tell that from brothers and sisters: none then.
+fn repeated(datasets: &[Dataset], run: &Run, judge: &Judge) -> f64 {
+    if judge.evidence_model().is_none() {
+        return 0.0;
+    }
+    let mut partners: HashMap<(u16, u16), [HashMap<u32, u32>; 2]> = HashMap::new();
+    for link in run.links.iter().filter(is_direct) {
+        let [left, right] = partners.entry((link.agency_a, link.agency_b)).or_default();
+        left.insert(link.record_a, link.record_b);
+        right.insert(link.record_b, link.record_a);
+    }
+    let none = Default::default();
+    let across = run.candidates.pairs.iter().filter(|pair| pair.agency_a != pair.agency_b);
+    let counts = across.map(|pair| {
+        let [left, right] = partners.get(&(pair.agency_a, pair.agency_b)).unwrap_or(&none);
+        let matches = pair.edges.iter().filter(|edge| edge.verdict.band == Band::Match);
+        let again = matches.filter(|edge| {
+            let (agency, record, other) = match (left.get(&edge.a), right.get(&edge.b)) {
+                (None, Some(partner)) => (pair.agency_a, edge.a, *partner),
+                (Some(partner), None) => (pair.agency_b, edge.b, *partner),
+                _ => return false,
+            };
+            let own = &datasets[usize::from(agency)];
+            let verdict = judge.judge(own, record as usize, own, other as usize);
+            verdict.is_some_and(|verdict| verdict.band == Band::Match)
+        });
+        again.count()
+    });
+    counts.sum::<usize>() as f64
 }
 
 /// Chao's lower bound from the number of views that agree; none where there are fewer than three views.

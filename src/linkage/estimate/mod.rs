@@ -11,9 +11,10 @@
 //!   view found. Without views: the scores of links thin out towards the threshold at a steady rate, and
 //!   go on so below it.
 //! - **Missed pairs, from triangles**: where a is linked to b and b to c, how often is a linked to c?
+//! - **Pairs no one-to-one link can hold**: of records that an agency has twice.
 //!
-//! Views and triangles give lower bounds when records differ in quality: the larger counts. Thinning can
-//! err either way: its mean with the triangles counts.
+//! Triangles give a lower bound, views and thinning can err either way (where an attribute is missing, views are not
+//! independent): the mean counts, and the repeated records beside it.
 
 mod missed;
 mod warnings;

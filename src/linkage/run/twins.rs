@@ -32,13 +32,19 @@ pub(super) fn lower(
     if !judge.looks_for_twins() {
         return Ok(());
     }
+    let sides =
+        |(a, b): (RecordAt, RecordAt)| (&datasets[usize::from(a.agency)], &datasets[usize::from(b.agency)]);
     let may_be = |(a, b): (RecordAt, RecordAt)| {
-        let (left, right) = (&datasets[usize::from(a.agency)], &datasets[usize::from(b.agency)]);
+        let (left, right) = sides((a, b));
         judge.may_be_twins(left, a.record as usize, right, b.record as usize)
+    };
+    let shows = |(a, b): (RecordAt, RecordAt)| {
+        let (left, right) = sides((a, b));
+        judge.shows_twins(left, a.record as usize, right, b.record as usize)
     };
     let beside = exec.map(candidates.pairs.len(), |at| {
         control.advance(0)?;
-        Ok(beside(&candidates.pairs[at], links).filter(|pair| may_be(*pair)).count())
+        Ok(beside(&candidates.pairs[at], links).filter(|pair| shows(*pair)).count())
     })?;
     if beside.iter().sum::<usize>() * SEEN_ONE_IN < links.len().max(1) {
         return Ok(());

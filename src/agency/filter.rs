@@ -6,6 +6,7 @@
 
 use super::key::Secret;
 use super::lanes::{BLOCK_WORDS, Lanes, Prefix};
+use pulp::{Simd, WithSimd};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use zeroize::Zeroize;
@@ -179,6 +180,67 @@ struct Waiting {
     blocks: usize,
 }
 
+/// Sets the bits of tokens whose outputs are there, at the width of the machine's registers.
+struct SetAll<'w> {
+    tokens: &'w [Waiting],
+    lanes: &'w [Lanes],
+    seen: &'w mut Seen,
+    slots: &'w mut [u8],
+}
+
+impl WithSimd for SetAll<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for token in self.tokens {
+            let lanes = &self.lanes[token.domain];
+            let words = lanes.words(token.first, token.blocks);
+            if token.bits <= SMALL_BITS
+                && let Some(own) = gather(words, token.bits, token.count)
+            {
+                or_into(self.slots, token.start, own);
+                continue;
+            }
+            let (mut used, mut block) = (0, [0; BLOCK_WORDS]);
+            let next = || {
+                used += 1;
+                if let Some(word) = words.get(used - 1) {
+                    return *word;
+                }
+                let at = (used - 1) % BLOCK_WORDS;
+                if at == 0 {
+                    block = lanes.more(token.first, (used - 1) / BLOCK_WORDS);
+                }
+                block[at]
+            };
+            set_distinct(self.slots, (token.start, token.bits), token.count, next, self.seen);
+        }
+    }
+}
+
+/// The first `count` distinct positions that `words` give in a segment of `bits` bits, at most [`SMALL_BITS`]; none
+/// where the words do not suffice.
+#[inline(always)]
+fn gather(words: &[u32], bits: u32, count: usize) -> Option<[u64; SMALL_WORDS]> {
+    let mut own = [0u64; SMALL_WORDS];
+    // Every word is shifted, and by too far where the bit is another's: registers without a branch or an address.
+    let add = |own: &mut [u64; SMALL_WORDS], word: u32| {
+        let at = (u64::from(word) * u64::from(bits)) >> 32;
+        for (number, word) in own.iter_mut().enumerate() {
+            let shift = at.wrapping_sub(64 * number as u64);
+            *word |= if shift < 64 { 1 << shift } else { 0 };
+        }
+    };
+    let ones = |own: &[u64; SMALL_WORDS]| own.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+    let (first, further) = words.split_at_checked(count)?;
+    first.iter().for_each(|word| add(&mut own, *word));
+    let mut further = further.iter();
+    while ones(&own) < count {
+        add(&mut own, *further.next()?);
+    }
+    Some(own)
+}
+
 /// Makes positions with one set of hash keys; one per worker thread.
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,
@@ -222,7 +284,7 @@ impl Positions {
         count: usize,
     ) -> bool {
         // A token wants a word for each position and one for each that comes twice; more are rare and made then.
-        let repeats = count * count / (2 * target.bits as usize);
+        let repeats = (count * count).div_ceil(2 * target.bits as usize) + 1;
         let blocks = (count + repeats).div_ceil(BLOCK_WORDS);
         let first = self.lanes[domain].asked();
         if !self.lanes[domain].ask(prefix, token, blocks) {
@@ -235,21 +297,8 @@ impl Positions {
     /// Sets the bits of all queued tokens.
     pub(super) fn flush(&mut self, slots: &mut [u8]) {
         self.lanes.iter_mut().for_each(Lanes::hash);
-        for token in &self.waiting {
-            let (lanes, made) = (&self.lanes[token.domain], token.blocks * BLOCK_WORDS);
-            let (mut used, mut block) = (0, [0; BLOCK_WORDS]);
-            let next = || {
-                used += 1;
-                if used <= made {
-                    return lanes.word(token.first, used - 1);
-                }
-                let at = (used - 1) % BLOCK_WORDS;
-                if at == 0 {
-                    block = lanes.more(token.first, (used - 1) / BLOCK_WORDS);
-                }
-                block[at]
-            };
-            set_distinct(slots, (token.start, token.bits), token.count, next, &mut self.seen);
+        if let Some(arch) = self.lanes.first().map(Lanes::arch) {
+            arch.dispatch(SetAll { tokens: &self.waiting, lanes: &self.lanes, seen: &mut self.seen, slots });
         }
         self.waiting.clear();
         self.lanes.iter_mut().for_each(Lanes::clear);

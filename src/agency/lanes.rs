@@ -5,7 +5,7 @@
 //! Exactly the output of `blake3::Hasher::new_keyed(key).update(input).finalize_xof()`: the tests compare it with that
 //! crate, which hashes one input after the other and so leaves most of the width of the machine's registers unused.
 
-use pulp::{Arch, Scalar, Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use zeroize::Zeroize;
 
 /// Longest input, in bytes: one block.
@@ -58,23 +58,20 @@ impl Drop for KeyWords {
     }
 }
 
-/// Sixteen inputs and their outputs: word by word, in each word lane by lane.
+/// Sixteen inputs: word by word, in each word lane by lane.
 struct Group {
     /// Zero beyond the inputs.
     block: [Vector; BLOCK_WORDS],
     bytes: Vector,
     counter: Vector,
-    output: [Vector; BLOCK_WORDS],
 }
 
 impl Group {
-    const EMPTY: Self = Self {
-        block: [[0; WIDTH]; BLOCK_WORDS],
-        bytes: [0; WIDTH],
-        counter: [0; WIDTH],
-        output: [[0; WIDTH]; BLOCK_WORDS],
-    };
+    const EMPTY: Self = Self { block: [[0; WIDTH]; BLOCK_WORDS], bytes: [0; WIDTH], counter: [0; WIDTH] };
 }
+
+/// The outputs of a group, block by block, so that a token's words lie side by side.
+type Output = [[u32; BLOCK_WORDS]; WIDTH];
 
 /// The beginning of inputs, whole words of it.
 #[derive(Clone, Copy, Default)]
@@ -102,12 +99,14 @@ pub(super) struct Lanes {
     arch: Arch,
     key: KeyWords,
     groups: Vec<Group>,
+    /// As many as groups.
+    outputs: Vec<Output>,
     asked: usize,
 }
 
 impl Lanes {
     pub(super) fn new(key: KeyWords) -> Self {
-        Self { arch: Arch::new(), key, groups: Vec::new(), asked: 0 }
+        Self { arch: Arch::new(), key, groups: Vec::new(), outputs: Vec::new(), asked: 0 }
     }
 
     /// Asks for `blocks` blocks of output of the input `prefix || lp(token) || token`; false where it is longer than
@@ -122,6 +121,7 @@ impl Lanes {
             self.asked += 1;
             if group == self.groups.len() {
                 self.groups.push(Group::EMPTY);
+                self.outputs.push([[0; BLOCK_WORDS]; WIDTH]);
             }
             let group = &mut self.groups[group];
             let (whole, rest) = token.as_chunks::<4>();
@@ -135,6 +135,11 @@ impl Lanes {
         true
     }
 
+    /// How to run code at the width of the machine's registers.
+    pub(super) fn arch(&self) -> Arch {
+        self.arch
+    }
+
     /// Blocks asked for so far.
     pub(super) fn asked(&self) -> usize {
         self.asked
@@ -143,24 +148,26 @@ impl Lanes {
     /// Hashes all that waits.
     pub(super) fn hash(&mut self) {
         let groups = self.asked.div_ceil(WIDTH);
-        self.arch.dispatch(HashAll { key: &self.key, groups: &mut self.groups[..groups] });
+        let (groups, outputs) = (&self.groups[..groups], &mut self.outputs[..groups]);
+        self.arch.dispatch(HashAll { key: &self.key, groups, outputs });
     }
 
-    /// Word number `word` of the output that begins with block number `first`, in the order asked for.
-    #[inline]
-    pub(super) fn word(&self, first: usize, word: usize) -> u32 {
-        let at = first + word / BLOCK_WORDS;
-        self.groups[at / WIDTH].output[word % BLOCK_WORDS][at % WIDTH]
+    /// The words of the output that begins with block number `first`, `blocks` blocks of it, in the order asked for.
+    #[inline(always)]
+    pub(super) fn words(&self, first: usize, blocks: usize) -> &[u32] {
+        self.outputs.as_flattened()[first..first + blocks].as_flattened()
     }
 
     /// The words after `blocks` blocks of the output that begins with block number `first`: one block more.
     pub(super) fn more(&self, first: usize, block: usize) -> [u32; BLOCK_WORDS] {
         let (group, lane) = (&self.groups[first / WIDTH], first % WIDTH);
-        let mut alone = Group::EMPTY;
-        alone.block.iter_mut().zip(&group.block).for_each(|(to, from)| to[0] = from[lane]);
-        (alone.bytes[0], alone.counter[0]) = (group.bytes[lane], block as u32);
-        compress(Scalar, &self.key, &mut alone);
-        alone.output.map(|word| word[0])
+        let mut alone = [Group::EMPTY];
+        alone[0].block.iter_mut().zip(&group.block).for_each(|(to, from)| to[0] = from[lane]);
+        (alone[0].bytes[0], alone[0].counter[0]) = (group.bytes[lane], block as u32);
+        // All lanes at the machine's width cost less than one lane alone.
+        let mut outputs = [[[0; BLOCK_WORDS]; WIDTH]];
+        self.arch.dispatch(HashAll { key: &self.key, groups: &alone, outputs: &mut outputs });
+        outputs[0][0]
     }
 
     /// Starts afresh.
@@ -176,22 +183,23 @@ impl Zeroize for Lanes {
         self.asked = 0;
         for group in &mut self.groups {
             group.block.zeroize();
-            group.output.zeroize();
         }
+        self.outputs.as_flattened_mut().as_flattened_mut().zeroize();
     }
 }
 
 struct HashAll<'g> {
     key: &'g KeyWords,
-    groups: &'g mut [Group],
+    groups: &'g [Group],
+    outputs: &'g mut [Output],
 }
 
 impl WithSimd for HashAll<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for group in self.groups {
-            compress(simd, self.key, group);
+        for (group, output) in self.groups.iter().zip(self.outputs) {
+            compress(simd, self.key, group, output);
         }
     }
 }
@@ -223,7 +231,8 @@ fn mix<S: Simd>(simd: S, v: &mut [S::u32s; 16], [a, b, c, d]: [usize; 4], one: S
 
 /// The compression function of the BLAKE3 paper, section 2.2, on all lanes of a group; all 16 words of output.
 #[inline(always)]
-fn compress<S: Simd>(simd: S, key: &KeyWords, group: &mut Group) {
+fn compress<S: Simd>(simd: S, key: &KeyWords, group: &Group, output: &mut Output) {
+    let mut words = [[0; WIDTH]; BLOCK_WORDS];
     let key = key.0.map(|word| simd.splat_u32s(word));
     for at in 0..WIDTH / S::U32_LANES {
         let m: [S::u32s; BLOCK_WORDS] = std::array::from_fn(|word| part::<S>(&group.block[word], at));
@@ -244,9 +253,12 @@ fn compress<S: Simd>(simd: S, key: &KeyWords, group: &mut Group) {
         }
         for word in 0..8 {
             let (low, high) = (simd.xor_u32s(v[word], v[word + 8]), simd.xor_u32s(v[word + 8], key[word]));
-            S::as_mut_simd_u32s(&mut group.output[word]).0[at] = low;
-            S::as_mut_simd_u32s(&mut group.output[word + 8]).0[at] = high;
+            S::as_mut_simd_u32s(&mut words[word]).0[at] = low;
+            S::as_mut_simd_u32s(&mut words[word + 8]).0[at] = high;
         }
+    }
+    for (lane, block) in output.iter_mut().enumerate() {
+        *block = std::array::from_fn(|word| words[word][lane]);
     }
 }
 
@@ -282,7 +294,7 @@ mod tests {
                     lanes.iter_mut().for_each(Lanes::hash);
                     for (key, first, words) in &expected {
                         let blocks = words.len() / 16 - 1;
-                        let found = (0..16 * blocks).map(|word| lanes[*key].word(*first, word));
+                        let found = lanes[*key].words(*first, blocks).iter().copied();
                         let found: Vec<u32> = found.chain(lanes[*key].more(*first, blocks)).collect();
                         assert_eq!(&found, words, "{number} inputs around {bytes} bytes");
                     }

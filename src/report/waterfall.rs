@@ -99,20 +99,23 @@ impl Plot for Waterfall {
         canvas.line("base", (x.at(0.0), top), (x.at(0.0), bottom));
         let total = Step { label: "total".to_owned(), detail: String::new(), change: self.total() };
         let bars = self.steps.iter().zip(course).chain([(&total, (0.0, self.total()))]);
+        // Words go on top of the lines that cross them.
+        let mut words = Vec::new();
         for (at, (step, (from, to))) in bars.enumerate() {
             let y = top + at as f64 * row;
             let last = at == self.steps.len();
             let class = if last { "fill4" } else { ["fill0", "fill1"][usize::from(step.change < 0.0)] };
             let (low, high) = (x.at(from.min(to)), x.at(from.max(to)));
-            let (words, weight) = (fit(&step.label, left.max(width * 0.6)), if last { "strong" } else { "" });
-            if narrow {
-                canvas.text(weight, Anchor::Start, (2.0, y + 16.0), &words);
+            let (name, weight) = (fit(&step.label, left.max(width * 0.6)), if last { "strong" } else { "" });
+            let (anchor, place) = if narrow {
+                (Anchor::Start, (2.0, y + 16.0))
             } else {
-                canvas.text(weight, Anchor::End, (left - 10.0, y + 18.0), &words);
-            }
+                (Anchor::End, (left - 10.0, y + 18.0))
+            };
+            words.push((weight, anchor, place, name));
             canvas.rect(class, (low, y + label + 5.0), ((high - low).max(1.5), 16.0));
             let shown = if last { self.unit.written(step.change) } else { self.signed(step.change) };
-            canvas.text("tick", Anchor::Start, (high + 4.0, y + label + 17.0), &shown);
+            words.push(("tick", Anchor::Start, (high + 4.0, y + label + 17.0), shown));
             if !last {
                 canvas.line("base", (x.at(to), y + label + 21.0), (x.at(to), y + row + label + 5.0));
             }
@@ -121,6 +124,7 @@ impl Plot for Waterfall {
             let above = top - 18.0 * (self.references.len() - 1 - at) as f64;
             mark_vertical(&mut canvas, &x, line, (above, bottom), width);
         }
+        words.iter().for_each(|(class, anchor, place, text)| canvas.text(class, *anchor, *place, text));
         canvas.text("axis", Anchor::Middle, ((left + width) / 2.0, bottom + 36.0), &self.x_label);
         canvas
     }
@@ -145,5 +149,12 @@ mod tests {
         assert!(html.contains("+3.30") && html.contains("-2.40") && html.contains(">0.90<"));
         waterfall.draw(300.0);
         Waterfall::default().draw(300.0);
+        let crossed =
+            Waterfall { references: vec![Reference { label: "match".into(), at: 1.6 }], ..waterfall };
+        let drawn = crossed.draw(800.0).svg("x", "wide", "", "");
+        assert!(
+            drawn.rfind("\"mark\"").unwrap() < drawn.find("+3.30").unwrap(),
+            "words stand on top of lines: {drawn}"
+        );
     }
 }

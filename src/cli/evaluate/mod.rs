@@ -255,7 +255,7 @@ fn not_linked(found: &Evaluation) -> Option<String> {
     let agencies = found.agencies_without_links();
     let named = agencies.join(", ");
     (!agencies.is_empty()).then(|| {
-        format!("no link names {named}: their pairs count as missed; take them out of the truth if they were not linked")
+        format!("No link names {named}: their pairs count as missed; take them out of the truth if they were not linked.")
     })
 }
 

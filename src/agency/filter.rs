@@ -1,18 +1,14 @@
-//! Tokens to bits: independent positions from a keyed PRF, and a bounded cache of them.
+//! Tokens to bits: independent positions from a keyed PRF.
 //!
 //! A token's positions inside a segment of l bits are read from the output of keyed BLAKE3 over
 //! `lp(salt) || lp(token)`: u32 little-endian x gives (x * l) >> 32; a position the token has already is
 //! passed over, until it has as many as its share of the bit budget.
 
+use super::cache::Cache;
 use super::key::Secret;
 use super::lanes::{BLOCK_WORDS, Lanes, Prefix};
 use pulp::{Simd, WithSimd};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use zeroize::Zeroize;
-
-/// Positions a worker's cache keeps before it starts afresh (2 bytes each).
-const CACHE_POSITIONS_MAX: usize = 2 << 20;
 
 /// Bytes of output computed at a time for a token with many positions.
 const OUTPUT_BYTES: usize = 128;
@@ -378,75 +374,6 @@ impl Drop for Positions {
     }
 }
 
-/// Positions by (domain, segment length, salt, token). Bounded; wiped when full and when dropped.
-#[derive(Default)]
-struct Cache {
-    entries: HashMap<Vec<u8>, (u32, u32), BuildHasherDefault<TokenHasher>>,
-    positions: Vec<u16>,
-    key: Vec<u8>,
-}
-
-impl Cache {
-    fn key(&mut self, domain: usize, target: &Target<'_>, token: &[u8]) {
-        self.key.clear();
-        self.key.push(domain as u8);
-        self.key.extend_from_slice(&(target.bits as u16).to_le_bytes());
-        self.key.push(target.salt.len() as u8);
-        self.key.extend_from_slice(target.salt);
-        self.key.extend_from_slice(token);
-    }
-    /// The first `count` positions, where at least as many are known.
-    fn known(&self, count: usize) -> Option<&[u16]> {
-        let (start, len) = *self.entries.get(self.key.as_slice())?;
-        let start = start as usize;
-        (len as usize >= count).then(|| &self.positions[start..start + count])
-    }
-    fn keep(&mut self, found: &[u16]) {
-        if self.positions.len() + found.len() > CACHE_POSITIONS_MAX {
-            self.wipe();
-        }
-        let span = (self.positions.len() as u32, found.len() as u32);
-        self.positions.extend_from_slice(found);
-        match self.entries.get_mut(self.key.as_slice()) {
-            Some(entry) => *entry = span,
-            None => drop(self.entries.insert(self.key.clone(), span)),
-        }
-    }
-    fn wipe(&mut self) {
-        self.positions.zeroize();
-        for (mut key, _) in self.entries.drain() {
-            key.zeroize();
-        }
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        self.wipe();
-        self.key.zeroize();
-    }
-}
-
-/// A quick hash for short keys of our own making: multiply and rotate, eight bytes at a time.
-#[derive(Default)]
-struct TokenHasher(u64);
-
-impl Hasher for TokenHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut mix = |word: u64| {
-            self.0 = (self.0.rotate_left(26) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        };
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| mix(u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        mix(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
-    }
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,7 +462,8 @@ mod tests {
         for token in 0..40_000u32 {
             maker.insert(0, target, &token.to_le_bytes(), 64, true, &mut slot);
         }
-        assert!(maker.cache.positions.len() <= CACHE_POSITIONS_MAX);
-        assert!(maker.cache.entries.len() * 64 <= CACHE_POSITIONS_MAX);
+        let (positions, tokens) = maker.cache.kept();
+        assert!(positions <= crate::agency::cache::POSITIONS_MAX);
+        assert!(tokens * 64 <= crate::agency::cache::POSITIONS_MAX);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! May see: wire. Must not see: linkage, store, service, the ledger's writer.
 
+mod cache;
 pub mod ceremony;
 pub mod check;
 pub mod client;

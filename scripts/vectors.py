@@ -124,19 +124,25 @@ def bigrams(text):
 
 def tokens(attribute, person, given, family):
     reads, rule = attribute["reads"], attribute["tokens"]
-    date = person.get("date")
+    date = person.get("date") or person.get("slipped")
     if reads in ("given", "family"):
         out = bigrams({"given": given, "family": family}[reads] or "")
     elif reads == "date-of-birth":
         if not date:
             return []
-        y, m, d = f"{date[0]:04}", f"{date[1]:02}", f"{date[2]:02}"
+        year, month, day = date
+        y, m, d = f"{year:04}", f"{month:02}", f"{day:02}"
         low, high = min(m, d), max(m, d)
-        out = {"m" + m, "d" + d, "md" + m + d, "s" + low + high}
+        # No token holds a part that is not known.
+        known = {"m" + m: month, "d" + d: day, "md" + m + d: month and day, "s" + low + high: month and day}
         if rule == "date":
-            out |= {"y" + y, "ym" + y + m, "yd" + y + d, "f" + y + m + d}
+            known |= {"y" + y: year, "ym" + y + m: year and month, "yd" + y + d: year and day,
+                      "f" + y + m + d: year and month and day}
+        out = {token for token, all_known in known.items() if all_known}
     elif reads == "sex":
         out = {person["sex"]} if person.get("sex") else set()
+    elif reads == "address":
+        out = set().union(*(bigrams(w) for w in person.get("address", "").split()))
     else:
         post = person.get("postcode")
         if post:
@@ -203,6 +209,8 @@ def salt_values(part, person, focus):
     chosen, other = (given, family) if by_given else (family, given)
     date = person.get("date")
     if part in ("year", "month", "day-month", "date"):
+        if not date and part == "year" and person.get("slipped", [0])[0]:
+            return [f"{person['slipped'][0]:04}"]
         if not date:
             return None
         y, m, d = f"{date[0]:04}", f"{date[1]:02}", f"{date[2]:02}"
@@ -397,6 +405,9 @@ PERSONS = [
     {"id": "A5", "given": [["anna", "maria"]], "family": [["de", "la", "cruz"]], "date": [2018, 9, 19], "nhs": "9434765919"},
     {"id": "A6", "family": [["ng"]], "date": [2016, 10, 10], "sex": "f", "postcode": "M11AE"},
     {"id": "A7"},
+    {"id": "A8", "given": [["oliver"]], "family": [["smith"]], "slipped": [2014, 83, 7], "postcode": "L138BB",
+     "address": "12 mill lane"},
+    {"id": "A9", "given": [["oliver"]], "family": [["smith"]], "slipped": [2014, 3, 0], "sex": "m"},
 ]
 
 

@@ -328,16 +328,22 @@ fn dated(
     all
 }
 
-#[test]
-fn twenty_five_years_pass_and_nothing_is_left() {
-    let store = Arc::new(MemoryStore::new());
-    let (centre, now) = clocked(Arc::clone(&store) as Arc<dyn Store>, "2026-03-15T12:00:00Z");
+/// A centre in March 2026 with a project of two parties that outlives the children's records; their keys.
+fn dated_centre(store: &Arc<MemoryStore>) -> (Centre, Arc<AtomicI64>, Vec<String>) {
+    let (centre, now) = clocked(Arc::clone(store) as Arc<dyn Store>, "2026-03-15T12:00:00Z");
     let mut body = project_body("p");
     body["layout"] = json!(dated_layout());
     body["ends"] = json!("2051-12-31T23:59:59Z");
     assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
-    let keys: Vec<String> = ["council", "school"].iter().map(|agency| centre.party("p", agency)).collect();
-    agree(&*store, &["council", "school"], &[]);
+    let keys = ["council", "school"].iter().map(|agency| centre.party("p", agency)).collect();
+    agree(&**store, &["council", "school"], &[]);
+    (centre, now, keys)
+}
+
+#[test]
+fn twenty_five_years_pass_and_nothing_is_left() {
+    let store = Arc::new(MemoryStore::new());
+    let (centre, now, keys) = dated_centre(&store);
     let sweep = || {
         let swept = centre.send(&centre.operator, "POST", "/v1/sweeps", &json!({}));
         assert_eq!(swept.status, 200, "{}", swept.text());
@@ -384,13 +390,7 @@ fn twenty_five_years_pass_and_nothing_is_left() {
 #[test]
 fn a_record_whose_month_was_extended_outlives_the_old_one() {
     let store = Arc::new(MemoryStore::new());
-    let (centre, now) = clocked(Arc::clone(&store) as Arc<dyn Store>, "2026-03-15T12:00:00Z");
-    let mut body = project_body("p");
-    body["layout"] = json!(dated_layout());
-    body["ends"] = json!("2051-12-31T23:59:59Z");
-    assert_eq!(centre.send(&centre.operator, "POST", "/v1/projects", &body).status, 201);
-    let keys: Vec<String> = ["council", "school"].iter().map(|agency| centre.party("p", agency)).collect();
-    agree(&*store, &["council", "school"], &[]);
+    let (centre, now, keys) = dated_centre(&store);
     let upload = |records: &EncodingBatch, base: Option<&str>, removals: Vec<RecordRef>| {
         let (mut create, bodies) = announcement("p", "council", records, 100);
         create.header.layout = dated_layout();

@@ -222,13 +222,19 @@ fn an_erasure_takes_the_encodings_of_replaced_datasets_too() {
     assert_eq!(parts(&old), 0, "its old encoding stands though the receipt says that it is out");
 }
 
-#[test]
-fn a_delta_is_not_sealed_on_encodings_that_were_emptied_since() {
+/// A store with a project to which the council has sent a hundred records.
+fn with_base() -> (Arc<dyn Store>, Vault, ProjectRecord, DatasetId) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let vault = open(&store);
     project(&vault);
     let base = send(&vault, &batch("council", 0..100, 0)).unwrap();
     let project = vault.project(&"p".parse().unwrap()).unwrap().unwrap();
+    (store, vault, project, base)
+}
+
+#[test]
+fn a_delta_is_not_sealed_on_encodings_that_were_emptied_since() {
+    let (_, vault, project, base) = with_base();
     let changed = batch("council", 90..110, 2);
     let delta = begin(&vault, &project, &changed, Some(base), Vec::new()).unwrap();
     store_all(&vault, &delta, &changed).unwrap();
@@ -348,11 +354,7 @@ fn operations_in_any_order_agree_with_a_model() {
 
 #[test]
 fn a_delta_changes_adds_and_removes() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let vault = open(&store);
-    project(&vault);
-    let base = send(&vault, &batch("council", 0..100, 0)).unwrap();
-    let project = vault.project(&"p".parse().unwrap()).unwrap().unwrap();
+    let (store, vault, project, base) = with_base();
     let changed = batch("council", 90..110, 2);
     let removals = vec![record("council", 0), record("council", 95), record("council", 999)];
     let upload = begin(&vault, &project, &changed, Some(base.clone()), removals).unwrap();

@@ -63,6 +63,17 @@ fn whoami(client: &Client) -> Result<Value, ClientError> {
     client.get("/v1/whoami")
 }
 
+/// Makes the council a party of a project, bound to one certificate; its description and the answer with its key.
+fn bound_council(admin: &Client, fingerprint: &str, role: &str) -> (Value, Value) {
+    let mut body = agency_body("council");
+    body["certificates"] = json!([fingerprint]);
+    admin.put::<Value>("/v1/agencies/council", &body).unwrap();
+    admin.post::<Value>("/v1/projects", &project_body("p"), None).unwrap();
+    admin.put::<Value>("/v1/projects/p/agencies/council", &json!({})).unwrap();
+    let new = json!({"scope": {"kind": "agency", "agency": "council", "project": "p"}, "roles": [role]});
+    (body, admin.post("/v1/keys", &new, None).unwrap())
+}
+
 #[test]
 fn keys_travel_over_tls_and_hold_with_the_agencys_certificate_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,14 +102,7 @@ fn keys_travel_over_tls_and_hold_with_the_agencys_certificate_only() {
     let other = ClientTls { authority: authority.clone(), identity: Some((certificate, key)) };
     let (certificate, key, _) = theirs.sign("forger");
     let forger = ClientTls { authority, identity: Some((certificate, key)) };
-    let mut body = agency_body("council");
-    body["certificates"] = json!([fingerprint]);
-    admin.put::<Value>("/v1/agencies/council", &body).unwrap();
-    admin.post::<Value>("/v1/projects", &project_body("p"), None).unwrap();
-    admin.put::<Value>("/v1/projects/p/agencies/council", &json!({})).unwrap();
-    let new =
-        json!({"scope": {"kind": "agency", "agency": "council", "project": "p"}, "roles": ["requester"]});
-    let issued: Value = admin.post("/v1/keys", &new, None).unwrap();
+    let (mut body, issued) = bound_council(&admin, &fingerprint, "requester");
     let key = issued["token"].as_str().unwrap();
 
     assert_eq!(whoami(&client(&running, key, &own)).unwrap()["scope"]["agency"], "council");
@@ -165,14 +169,7 @@ fn the_console_opens_to_a_bound_key_with_its_certificate_only() {
     let admin = client(&running, &running.first_key().unwrap().expose(), &trusting);
     let (certificate, key, fingerprint) = ours.sign("council");
     let own = (certificate, key);
-    let mut body = agency_body("council");
-    body["certificates"] = json!([fingerprint]);
-    admin.put::<Value>("/v1/agencies/council", &body).unwrap();
-    admin.post::<Value>("/v1/projects", &project_body("p"), None).unwrap();
-    admin.put::<Value>("/v1/projects/p/agencies/council", &json!({})).unwrap();
-    let new =
-        json!({"scope": {"kind": "agency", "agency": "council", "project": "p"}, "roles": ["reviewer"]});
-    let issued: Value = admin.post("/v1/keys", &new, None).unwrap();
+    let (_, issued) = bound_council(&admin, &fingerprint, "reviewer");
     let form = format!("key={}", issued["token"].as_str().unwrap());
     let sign_in = |own| console(&running, &roots, own, "POST /console/sign-in HTTP/1.1", &form);
     let refused = sign_in(None);

@@ -5,7 +5,7 @@
 use blindlink::agency::encoder::Encoder;
 use blindlink::agency::key::{AgencyKey, LinkageKey};
 use blindlink::agency::names::skeleton;
-use blindlink::agency::record::{BirthDate, Name, NameSource, Person, Postcode, Sex};
+use blindlink::agency::record::{BirthDate, Name, NameSource, Person, Postcode, Sex, SlippedDate};
 use blindlink::agency::schema::Schema;
 use blindlink::wire::Epoch;
 use serde_json::Value;
@@ -36,6 +36,7 @@ fn names(value: &Value) -> Vec<Name> {
 fn person(value: &Value) -> Person {
     let text = |key: &str| value[key].as_str().map(str::to_owned);
     let number = |at: usize| value["date"][at].as_u64().unwrap();
+    let slipped = |at: usize| value["slipped"][at].as_u64().unwrap();
     Person {
         local_id: text("id").unwrap(),
         given: names(&value["given"]),
@@ -44,6 +45,11 @@ fn person(value: &Value) -> Person {
             year: number(0) as u16,
             month: number(1) as u8,
             day: number(2) as u8,
+        }),
+        slipped_date: value["slipped"].is_array().then(|| SlippedDate {
+            year: slipped(0) as u16,
+            month: slipped(1) as u8,
+            day: slipped(2) as u8,
         }),
         sex: text("sex").map(|sex| if sex == "f" { Sex::Female } else { Sex::Male }),
         postcode: text("postcode").map(|full| Postcode {

@@ -35,7 +35,7 @@ pub(super) fn links(
     let broker = grant.project().broker.as_ref();
     let shaped = Shaped { agreement: &agreement, own: grant.agency(), run: &run, parties: &parties, broker };
     let links = found.iter().filter_map(|link| shaped.message(link)).collect();
-    let unnamed = found.iter().any(|link| link.brokered && shaped.broker().is_none());
+    let unnamed = found.iter().any(|link| link.brokered && shaped.broker().is_none() && shaped.is_told(link));
     Ok(LinkPage { links, unnamed, next: next.map(|cursor| cursor.to_string()), run: run.id })
 }
 
@@ -98,6 +98,13 @@ impl Shaped<'_> {
     /// The broker, if one is named and a party.
     fn broker(&self) -> Option<&AgencyRecord> {
         self.broker.and_then(|broker| self.parties.get(broker))
+    }
+
+    /// Whether the agreement tells this agency of the pair's links one by one.
+    fn is_told(&self, link: &LinkRecord) -> bool {
+        let input = self.run.inputs.get(usize::from(link.other_input));
+        let level = input.and_then(|input| self.agreement.pair(self.own, &input.agency));
+        level.is_some_and(|level| level > AnswerLevel::YesNo)
     }
 
     /// None where the pair answers yes or no alone: a list of links names its agency. A brokered link names

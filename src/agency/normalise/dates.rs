@@ -192,10 +192,15 @@ pub fn birth_date(date: Date, today: Date, oldest_year: u16) -> Result<BirthDate
 }
 
 /// Takes the digits of a date that is no day of the calendar (`parts` as [`DateFormat::digits`] gives them) for
-/// what they tell: a year out of range is not known, nor is a month or a day of 00. None where nothing is left.
+/// what they tell: a year out of range is not known, nor is a month or a day of 00. None where nothing is left, and
+/// where two parts are impossible: 99/99/9999 is a word for unknown, and no slip.
 #[must_use]
 pub fn slipped((year, month, day): (u16, u8, u8), today: Date, oldest_year: u16) -> Option<SlippedDate> {
     let in_range = year >= oldest_year && i32::from(year) <= i32::from(today.year());
+    let impossible = [!in_range, month > 12, day > 31];
+    if impossible.into_iter().filter(|part| *part).count() > 1 {
+        return None;
+    }
     let slipped = SlippedDate { year: if in_range { year } else { 0 }, month, day };
     (slipped != SlippedDate { year: 0, month: 0, day: 0 }).then_some(slipped)
 }
@@ -276,6 +281,9 @@ mod tests {
         assert_eq!(taken(2013, 2, 30), Some(SlippedDate { year: 2013, month: 2, day: 30 }));
         assert_eq!(taken(2031, 2, 30), Some(SlippedDate { year: 0, month: 2, day: 30 }));
         assert_eq!(taken(1013, 0, 0), None);
+        for unknown in [(9999, 99, 99), (2013, 99, 99), (9999, 12, 99), (8888, 88, 8)] {
+            assert_eq!(taken(unknown.0, unknown.1, unknown.2), None, "two slips are a word for unknown");
+        }
     }
 
     #[test]

@@ -211,6 +211,53 @@ fn json_is_obeyed_and_the_page_is_whole() {
     assert!(error.stdout.is_empty(), "an error is no result");
 }
 
+/// A run's weights are adjusted to its own candidates, the same whatever order the files come in; `evaluate` judges by
+/// the weights the links were judged by.
+#[test]
+fn weights_are_adjusted_to_the_run_and_evaluate_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    json(folder, &["generate", "--children", "900", "--seed", "adjust", "-o", "children"]);
+    json(folder, &["keygen", "-o", "linkage.key"]);
+    let files = ["health.parquet", "education.parquet", "social_care.parquet"];
+    for file in files {
+        let agency = file.trim_end_matches(".parquet");
+        let extract = format!("children/{agency}.csv");
+        let profile = ["encode", "--profile", "fields", "--key", "linkage.key", "--plain-ids"];
+        json(folder, &[&profile[..], &["--agency", agency, &extract, "-o", file]].concat());
+    }
+    let link = |files: &[&str], out: &str, more: &[&str]| {
+        let said = json(folder, &[&["link"], files, more, &["-o", out]].concat());
+        let mut links: Vec<String> =
+            std::fs::read_to_string(folder.join(out)).unwrap().lines().skip(1).map(str::to_owned).collect();
+        links.sort_unstable();
+        (said["adjusted"].clone(), links)
+    };
+    let (adjusted, links) = link(&files, "links.csv", &[]);
+    assert_eq!(adjusted["outcome"], "converged");
+    assert!((1..=50).contains(&adjusted["largest_move"].as_i64().unwrap()), "{adjusted}");
+    let reversed = [files[2], files[1], files[0]];
+    assert_eq!(link(&reversed, "reversed.csv", &[]), (adjusted, links.clone()));
+    let (none, shipped) = link(&files, "shipped.csv", &["--no-adjust"]);
+    assert!(none.is_null() && shipped != links);
+    // One pair under both: its score on the page is that of its line.
+    let both = |line: &&String| {
+        let ends: Vec<&str> = line.split(',').take(4).collect();
+        shipped.iter().any(|other| other.starts_with(&ends.join(",")) && other != *line)
+    };
+    let changed = links.iter().find(both).unwrap();
+    let cells: Vec<&str> = changed.split(',').collect();
+    let ends = [format!("{}:{}", cells[0], cells[1]), format!("{}:{}", cells[2], cells[3])];
+    let page = |more: &[&str]| {
+        let judge = ["evaluate", "links.csv", "--truth", "children/truth.csv", "--html", "page.html"];
+        let pair = ["--pair", &ends[0], &ends[1], "--encodings"];
+        json(folder, &[&judge[..], more, &pair, &files].concat());
+        std::fs::read_to_string(folder.join("page.html")).unwrap().contains(&format!("<dd>{}</dd>", cells[4]))
+    };
+    assert!(page(&[]), "the score of the link");
+    assert!(!page(&["--no-adjust"]), "the score by the schema's own weights");
+}
+
 fn page_is_whole(html: &str) {
     let count = |what: &str| html.matches(what).count();
     let figures = count("<figure>");

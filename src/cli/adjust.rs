@@ -1,4 +1,5 @@
-//! `link --adjust`: the schema's weights, moved a little towards what the run's own candidates say.
+//! The schema's weights, moved a little towards what a run's own candidates say: what `link` judges by, and `evaluate`
+//! after it.
 //!
 //! May see: datasets and the decision. Must not see: keys, identifiers, single pairs.
 
@@ -8,9 +9,19 @@ use crate::linkage::arena::Dataset;
 use crate::linkage::em::{Outcome, PAIRS_MIN, adjust as moved, estimate};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::patterns::Patterns;
-use crate::linkage::run::LinkOptions;
+use crate::linkage::run::{Among, LinkOptions};
 use crate::wire::{DecisionModel, EvidenceModel};
+use clap::Args;
 use serde::Serialize;
+
+/// Which weights links are judged by.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WeightArgs {
+    /// Judge by the schema's weights as they are. Without this a run of a few thousand candidate pairs first moves
+    /// each weight by at most half a bit towards what those pairs say (docs/linkage-quality.md).
+    #[arg(long)]
+    pub(crate) no_adjust: bool,
+}
 
 /// What became of the weights.
 #[derive(Debug, Serialize)]
@@ -29,26 +40,27 @@ pub(crate) enum Adjusted {
     },
 }
 
-/// Adjusts the weights of a decision that has some.
+/// The decision a run is judged by, and what became of its weights: none where it has no weights, or they were to stay.
 pub(crate) fn adjust(
     datasets: &[Dataset],
     decision: &DecisionModel,
-    options: &LinkOptions,
+    (weights, options): (WeightArgs, &LinkOptions),
     threads: Option<usize>,
     terminal: Terminal,
-) -> Result<(DecisionModel, Adjusted), Failure> {
-    let DecisionModel::Evidence(model) = decision else {
-        let message = "--adjust moves the weights of evidence; these encodings are judged by one Dice";
-        return Err(Failure::new(Exit::Usage, message));
+) -> Result<(DecisionModel, Option<Adjusted>), Failure> {
+    let model = match decision {
+        DecisionModel::Evidence(model) if !weights.no_adjust => model,
+        _ => return Ok((decision.clone(), None)),
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let pool = pool.or_exit(Exit::Internal)?;
     terminal.note("adjusting weights to the candidates of this run");
     let unlabelled = |_, _| None;
+    let among = (datasets, Among::Neighbours);
     let patterns =
-        Patterns::collect(datasets, decision, options, Exec::Pool(&pool), &Control::new(), &unlabelled)
+        Patterns::collect(among, decision, options, Exec::Pool(&pool), &Control::new(), &unlabelled)
             .or_exit(Exit::BadInput)?;
-    Ok(match estimate(model, &patterns) {
+    let (decision, said) = match estimate(model, &patterns) {
         Outcome::TooFew { pairs } => {
             terminal
                 .note(format!("{pairs} candidate pairs, {PAIRS_MIN} are needed: weights stay as shipped"));
@@ -67,7 +79,8 @@ pub(crate) fn adjust(
                 Adjusted::Converged { rounds: found.rounds, share_same: found.share_same, largest_move };
             (DecisionModel::Evidence(adjusted), said)
         }
-    })
+    };
+    Ok((decision, Some(said)))
 }
 
 fn largest_move(before: &EvidenceModel, after: &EvidenceModel) -> i32 {

@@ -1,6 +1,6 @@
 //! `link`: encoding files of several agencies against one another, on this machine.
 
-use super::adjust::{Adjusted, adjust};
+use super::adjust::{Adjusted, WeightArgs, adjust};
 use super::encodings::{file_failure, read_encodings};
 use super::estimates;
 use super::exit::{Exit, Failure, OrExit, Outcome};
@@ -37,10 +37,8 @@ pub(crate) struct LinkArgs {
     /// Also look for several records of one child inside each file.
     #[arg(long)]
     deduplicate: bool,
-    /// First move each weight by at most one bit towards what the candidates of this run say (evidence of a few
-    /// thousand pairs; see docs/linkage-quality.md for when that helps).
-    #[arg(long, conflicts_with = "threshold")]
-    adjust: bool,
+    #[command(flatten)]
+    weights: WeightArgs,
     /// Threads; all cores when absent.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -58,7 +56,7 @@ struct Report {
     groups: u64,
     conflicts: u64,
     pairs_dropped: u64,
-    /// What became of the weights, where that was asked for.
+    /// What became of the weights, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     adjusted: Option<Adjusted>,
     /// What the run expects of itself without a truth.
@@ -135,12 +133,8 @@ pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     // A threshold asks for pairs of that similarity and nothing else.
     options.thirds = args.threshold.is_none();
     terminal.note(format!("kernel: {}", options.join.level));
-    let (decision, adjusted) = if args.adjust {
-        let (decision, said) = adjust(&sides.datasets, &decision, &options, args.threads, terminal)?;
-        (decision, Some(said))
-    } else {
-        (decision, None)
-    };
+    let how = (args.weights, &options);
+    let (decision, adjusted) = adjust(&sides.datasets, &decision, how, args.threads, terminal)?;
     let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
     write_atomic(&args.out, |out| write_links(out, &sides, &run))?;
     let took = started.elapsed();

@@ -15,7 +15,7 @@ use crate::linkage::evaluate::{Evaluation, TruthRow, evaluate};
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::groups::RecordAt;
 use crate::linkage::patterns::Patterns;
-use crate::linkage::run::{LinkOptions, link};
+use crate::linkage::run::{Among, LinkOptions, link};
 use crate::linkage::train::train as learn;
 use crate::synth::{Config, Size};
 use crate::wire::{AgencyId, DecisionModel, Epoch, EvidenceForm, EvidenceModel, ProjectId, Similarity};
@@ -211,7 +211,7 @@ impl Sample {
     fn patterns(&self, decision: &DecisionModel) -> Result<Patterns, Failure> {
         let (exec, control) = (Exec::Pool(&self.pool), Control::new());
         let label = |a: RecordAt, b: RecordAt| self.same(a, b);
-        Patterns::collect(&self.sides.datasets, decision, &options()?, exec, &control, &label)
+        Patterns::collect((&self.sides.datasets, Among::All), decision, &options()?, exec, &control, &label)
             .or_exit(Exit::BadInput)
     }
 

@@ -4,6 +4,7 @@
 //! (runner-up, one-to-one, groups) is settled by [`super::run`].
 
 use super::arena::Dataset;
+use super::defaults::date_of;
 use super::evidence::{Evidence, Quick, Reader, any_slots, count, slot_pairs};
 use super::guards::{DatePlan, TwinPlan, lower};
 use crate::wire::{
@@ -73,7 +74,7 @@ impl Judge {
                 let guards = Plans {
                     date: DatePlan::of(model),
                     twins: TwinPlan::of(model),
-                    defaulted: defaulted(model),
+                    defaulted: date_of(model),
                 };
                 Ok(Self {
                     exact_weights: weights.collect(),
@@ -325,12 +326,6 @@ pub fn weigh(model: &EvidenceModel, evidence: &Evidence) -> i32 {
 fn weight_of(model: &EvidenceModel, evidence: &Evidence, at: usize) -> i32 {
     let attribute = &model.attributes[at];
     evidence.similarities[at].map_or(0, |similarity| attribute.weights[attribute.level(similarity)])
-}
-
-/// Position of the attribute whose presence bit is the date's.
-fn defaulted(model: &EvidenceModel) -> Option<usize> {
-    let is_date = |bit: u8| 1u32.checked_shl(u32::from(bit)) == Some(presence::DATE);
-    model.attributes.iter().position(|attribute| attribute.presence_bit.is_some_and(is_date))
 }
 
 fn note_exact(exact: ExactEvidence, band: &mut Band, reasons: &mut Reasons) {

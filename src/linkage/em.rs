@@ -16,8 +16,9 @@ pub const PAIRS_MIN: u64 = 2_000;
 const ROUNDS_MAX: u32 = 500;
 /// Change of every share below which the estimate stands.
 const CHANGE_MIN: f64 = 1e-7;
-/// The largest shift of a weight, in hundredths of a bit.
-pub const SHIFT_MAX_CENTIBITS: i32 = 100;
+/// The largest shift of a weight, in hundredths of a bit. Half a bit is what an odd set gains most of and a usual one
+/// hardly notices; candidates tell nothing of the pairs no join finds, so that more would be guessing.
+pub const SHIFT_MAX_CENTIBITS: i32 = 50;
 
 /// What [`estimate`] found.
 #[derive(Debug, Clone, PartialEq)]

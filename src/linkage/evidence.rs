@@ -7,6 +7,7 @@
 //! sides reaches its `agree_at`. The first two are what a join finds; the third is read here.
 
 use super::arena::{Dataset, ViewTable};
+use super::defaults::DefaultDates;
 use crate::wire::{
     AttributeName, DecisionError, DecisionModel, EvidenceModel, Layout, Similarity, Threshold, View,
 };
@@ -31,6 +32,7 @@ pub struct Evidence {
 pub struct Reader {
     views: Vec<ViewPlan>,
     presence_bits: Vec<Option<u8>>,
+    defaults: Option<DefaultDates>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ impl Reader {
         Ok(Self {
             views: layout.views().iter().map(|view| ViewPlan::new(model, view)).collect(),
             presence_bits: model.attributes.iter().map(|attribute| attribute.presence_bit).collect(),
+            defaults: DefaultDates::of(model),
         })
     }
 
@@ -106,6 +109,9 @@ impl Reader {
                 if bit.is_some_and(|bit| both >> bit & 1 == 0) {
                     *similarity = None;
                 }
+            }
+            if let Some(defaults) = &self.defaults {
+                defaults.apply(both, &mut evidence.similarities);
             }
         }
         (evidence.views > 0).then_some(evidence)

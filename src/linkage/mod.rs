@@ -10,6 +10,7 @@ pub mod arena;
 pub mod assign;
 pub mod blocks;
 pub mod decide;
+mod defaults;
 pub mod delta;
 pub mod em;
 pub mod estimate;

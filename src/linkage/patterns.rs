@@ -10,7 +10,7 @@ use super::decide::Judge;
 use super::evidence::{ATTRIBUTES_MAX, Evidence};
 use super::exec::{Control, Exec};
 use super::groups::RecordAt;
-use super::run::{Link, LinkOptions, RunError, for_each_candidate};
+use super::run::{Among, Link, LinkOptions, RunError, for_each_candidate};
 use crate::wire::{DecisionModel, EvidenceModel};
 use std::collections::BTreeMap;
 
@@ -77,12 +77,12 @@ impl Patterns {
         self.tallies.values().map(Tally::total).sum()
     }
 
-    /// Counts the candidate pairs of `datasets` that have evidence, labelled by `label`.
+    /// Counts the candidate pairs `among` `datasets` that have evidence, labelled by `label`.
     ///
     /// # Errors
     /// As [`super::run::link`]. A Dice model has no levels: its patterns are empty.
     pub fn collect(
-        datasets: &[Dataset],
+        (datasets, among): (&[Dataset], Among),
         decision: &DecisionModel,
         options: &LinkOptions,
         exec: Exec<'_>,
@@ -97,7 +97,10 @@ impl Patterns {
             let evidence = judge.evidence(left, a.record as usize, right, b.record as usize)?;
             Some((levels(model, &evidence), label(a, b)))
         };
-        for_each_candidate(datasets, decision, options, exec, control, &count, &mut |(levels, same)| {
+        for_each_candidate((datasets, among), decision, options, exec, control, &count, &mut |(
+            levels,
+            same,
+        )| {
             patterns.add(levels, same);
         })?;
         Ok(patterns)

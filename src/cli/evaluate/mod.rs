@@ -3,14 +3,16 @@
 mod page;
 mod pair;
 
+use super::adjust::{WeightArgs, adjust};
 use super::estimates::of_datasets;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::{open, write_atomic};
-use super::link::Sides;
+use super::link::{Sides, kernel};
 use super::term::{Terminal, count, table};
 use crate::linkage::estimate::Estimate;
 use crate::linkage::evaluate::{Counts, Evaluation, LinkRow, Part, TruthRow, evaluate as judge};
-use crate::wire::Band;
+use crate::linkage::run::LinkOptions;
+use crate::wire::{Band, DecisionModel};
 use clap::Args;
 use pair::{PairFound, RecordName, telling_pair};
 use serde::Serialize;
@@ -43,25 +45,43 @@ pub(crate) struct EvaluateArgs {
     /// Pair whose weights the page shows; without it the wrong link with the highest score.
     #[arg(long, num_args = 2, value_names = ["AGENCY:RECORD", "AGENCY:RECORD"], requires_all = ["encodings", "html"])]
     pair: Vec<RecordName>,
+    #[command(flatten)]
+    weights: WeightArgs,
+}
+
+/// Encodings and what links between them are judged by.
+pub(super) struct Judged {
+    pub(super) sides: Sides,
+    pub(super) decision: DecisionModel,
+}
+
+impl Judged {
+    fn read(files: &[PathBuf], weights: WeightArgs, terminal: Terminal) -> Result<Self, Failure> {
+        let sides = Sides::read(files, None)?;
+        let mut options = LinkOptions::default();
+        options.join.level = kernel()?;
+        let shipped = &sides.headers[0].decision;
+        let (decision, _) = adjust(&sides.datasets, shipped, (weights, &options), None, terminal)?;
+        Ok(Self { sides, decision })
+    }
 }
 
 pub(crate) fn evaluate(args: &EvaluateArgs, terminal: Terminal) -> Outcome {
     let truth = read_truth(&args.truth)?;
     let links = read_links(&args.links)?;
     let found = judge(&links, &truth).or_exit(Exit::BadInput)?;
-    let sides = match &args.encodings[..] {
+    let judged = match &args.encodings[..] {
         [] => None,
-        files => Some(Sides::read(files, None)?),
+        files => Some(Judged::read(files, args.weights, terminal)?),
     };
-    let estimate =
-        sides.as_ref().map(|sides| of_datasets(&sides.datasets, &sides.headers[0].decision, terminal));
+    let estimate = judged.as_ref().map(|of| of_datasets(&of.sides.datasets, &of.decision, terminal));
     let estimate = estimate.transpose()?;
     if let Some(path) = &args.html {
-        let pair = match &sides {
-            Some(sides) => pair_to_show(args, sides, &links, &truth)?,
+        let pair = match &judged {
+            Some(judged) => pair_to_show(args, judged, &links, &truth)?,
             None => None,
         };
-        let estimate = estimate.as_ref().zip(sides.as_ref().map(|sides| &sides.headers[0].decision));
+        let estimate = estimate.as_ref().zip(judged.as_ref().map(|judged| &judged.decision));
         let html = page::page(&found, pair.as_ref(), estimate).render();
         write_atomic(path, |out| out.write_all(html.as_bytes()).or_exit(Exit::Internal))?;
         terminal.note(format!("page written to {}", path.display()));
@@ -71,8 +91,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, terminal: Terminal) -> Outcome {
         return Ok(Exit::Done);
     }
     print(&found, terminal)?;
-    if let (Some(estimate), Some(sides)) = (&estimate, &sides) {
-        super::estimates::print(estimate, &sides.headers[0].decision, terminal)?;
+    if let (Some(estimate), Some(judged)) = (&estimate, &judged) {
+        super::estimates::print(estimate, &judged.decision, terminal)?;
     }
     Ok(Exit::Done)
 }
@@ -89,7 +109,7 @@ struct Report<'f> {
 /// The pair asked for, or a telling one.
 fn pair_to_show(
     args: &EvaluateArgs,
-    sides: &Sides,
+    judged: &Judged,
     links: &[LinkRow],
     truth: &[TruthRow],
 ) -> Result<Option<PairFound>, Failure> {
@@ -106,7 +126,7 @@ fn pair_to_show(
         [first, second] => Some(([first.clone(), second.clone()], "The pair asked for.".to_owned())),
         _ => telling_pair(links, right).map(|(link, said)| (RecordName::of(link), said)),
     };
-    chosen.map(|(names, said)| PairFound::compare(sides, &names, said)).transpose()
+    chosen.map(|(names, said)| PairFound::compare(judged, &names, said)).transpose()
 }
 
 /// A CSV of named columns, each under any of several names.

@@ -3,6 +3,7 @@
 use super::super::estimates::words;
 use super::super::exit::{Exit, Failure, OrExit};
 use super::super::link::{Sides, shown};
+use super::Judged;
 use crate::linkage::decide::{Judge, Verdict};
 use crate::linkage::estimate::{Estimate, Expected};
 use crate::linkage::evaluate::{Evaluation, LinkRow};
@@ -62,12 +63,13 @@ impl RecordName {
 }
 
 impl PairFound {
-    /// Compares two records of `sides`.
-    pub(super) fn compare(sides: &Sides, pair: &[RecordName; 2], remark: String) -> Result<Self, Failure> {
+    /// Compares two records.
+    pub(super) fn compare(judged: &Judged, pair: &[RecordName; 2], remark: String) -> Result<Self, Failure> {
+        let Judged { sides, decision } = judged;
         let [(agency_a, a), (agency_b, b)] = [pair[0].find(sides)?, pair[1].find(sides)?];
         let (left, right) = (&sides.datasets[usize::from(agency_a)], &sides.datasets[usize::from(agency_b)]);
         let (a, b) = (a as usize, b as usize);
-        let judge = Judge::new(&sides.headers[0].decision, &left.layout).or_exit(Exit::BadInput)?;
+        let judge = Judge::new(decision, &left.layout).or_exit(Exit::BadInput)?;
         let verdict = judge.judge(left, a, right, b);
         let waterfall = judge.evidence_model().map(|model| {
             let mut waterfall = waterfall(model);

@@ -264,6 +264,7 @@ mod tests {
 
     /// What the kernel room must run on this processor, found without [`KernelLevel`].
     fn expected() -> Vec<KernelLevel> {
+        #[cfg_attr(miri, expect(unused_mut, reason = "no processor but the interpreter"))]
         let mut levels = vec![KernelLevel::Scalar, KernelLevel::Portable];
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
@@ -279,11 +280,14 @@ mod tests {
         levels
     }
 
+    /// The lanes of each word that are counted over: under Miri three, which is there for the memory and not for the sums.
+    const LANES: u64 = if cfg!(miri) { 1 | 1 << 29 | 1 << 63 } else { u64::MAX };
+
     /// One sweep, counted bit by bit.
     fn slow(bits: u32, planes: &[u64], picks: &[u16], start: u32) -> [u64; PLANE_WORDS] {
         let mut over = [0; PLANE_WORDS];
         for (word, over) in over.iter_mut().enumerate() {
-            for lane in 0..64 {
+            for lane in (0..64).filter(|lane| LANES >> lane & 1 == 1) {
                 let set = |pick: &&u16| planes[usize::from(**pick) * PLANE_WORDS + word] >> lane & 1 == 1;
                 let count = picks.iter().filter(set).count() as u32;
                 *over |= u64::from(start + count >= 1 << bits) << lane;
@@ -330,7 +334,9 @@ mod tests {
                     let picked = &picks.picks[row * count..(row + 1) * count];
                     let truth = slow(bits, &planes[skip..], picked, *start);
                     let at = skip + row * PLANE_WORDS;
-                    assert_eq!(over[at..at + PLANE_WORDS], truth, "{level} {count} planes, row {row}");
+                    let counted: Vec<u64> =
+                        over[at..at + PLANE_WORDS].iter().map(|word| word & LANES).collect();
+                    assert_eq!(counted, truth, "{level} {count} planes, row {row}");
                 }
                 let end = skip + rows * PLANE_WORDS;
                 assert!(over[..skip].iter().chain(&over[end..]).all(|word| *word == CANARY), "{level}");

@@ -98,13 +98,22 @@ pub(super) fn find(
     Ok(candidates)
 }
 
+/// Which datasets are set against each other for learning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Every two.
+    All,
+    /// Each with the next by agency id: for ten, a fifth of the work, and every dataset is looked at.
+    Neighbours,
+}
+
 /// Hands what `read` makes of each candidate pair of records to `each`, in a fixed order: first by pair of
 /// datasets, then by record. For learning and measuring; nothing is judged.
 ///
 /// # Errors
 /// As [`super::link`].
 pub fn for_each_candidate<T: Send>(
-    datasets: &[Dataset],
+    (datasets, among): (&[Dataset], Among),
     decision: &DecisionModel,
     options: &LinkOptions,
     exec: Exec<'_>,
@@ -115,7 +124,12 @@ pub fn for_each_candidate<T: Send>(
     let Some(judge) = judge_for(datasets, decision)? else { return Ok(()) };
     let mut search = Search::new(&judge, options, exec, control);
     let laid = search.lay_out(datasets);
-    for (left, right) in dataset_pairs(datasets, false) {
+    let order = by_agency(datasets);
+    let pairs = match among {
+        Among::All => dataset_pairs(datasets, false),
+        Among::Neighbours => order.iter().copied().zip(order.iter().skip(1).copied()).collect(),
+    };
+    for (left, right) in pairs {
         let pairs = search.joined(&laid[left], Some(&laid[right]))?;
         let found = search.map(&pairs, |a, b| {
             let left = RecordAt { agency: number(left), record: a };

@@ -14,7 +14,7 @@ mod settle;
 mod thirds;
 mod twins;
 
-pub use candidates::{Candidates, Edge, PairEdges, for_each_candidate};
+pub use candidates::{Among, Candidates, Edge, PairEdges, for_each_candidate};
 pub use delta::{Carried, CarriedEdge, CarriedPair, relink};
 pub use known::Known;
 pub use lookup::{Found, Index, LookupOptions};

@@ -363,7 +363,8 @@ fn candidates_are_the_pairs_that_agree() {
         let read = |_: &Judge, a: RecordAt, b: RecordAt| Some((a.record, b.record));
         let (options, control) = (LinkOptions::default(), Control::new());
         let mut each = |pair| found.push(pair);
-        for_each_candidate(&datasets, &model(), &options, exec, &control, &read, &mut each).unwrap();
+        for_each_candidate((&datasets, Among::All), &model(), &options, exec, &control, &read, &mut each)
+            .unwrap();
         assert_eq!(found, expected);
         assert_eq!(control.pairs_done(), control.pairs_total());
     }

@@ -225,9 +225,13 @@ fn flags_lower_a_match() {
     let default = flagged(presence::DEFAULT_DATE);
     assert_eq!(judge(KIM, default).unwrap().0, Band::Match, "a default on one side is no cause");
     assert_eq!(judge(default, default).unwrap().0, Band::Match, "it stands without the dates");
-    let leaning = Child { family: 22, place: 0, ..default };
+    // Equal defaults count as the level below equal: 100 and not 450.
+    let leaning = Child { family: 0, place: 24, ..default };
     let (band, reasons, score) = judge(default, leaning).unwrap();
-    assert_eq!((band, reasons, score), (Band::Review, vec![Reason::DefaultDates], evidence(450)));
+    assert_eq!((band, reasons, score), (Band::Review, vec![Reason::DefaultDates], evidence(500 + 100 - 200)));
+    // Unequal ones say nothing; only the slot without the month agrees then.
+    let (_, _, score) = judge(default, Child { date: 16, ..default }).unwrap();
+    assert_eq!(score, evidence(500 + 500));
 }
 
 #[test]

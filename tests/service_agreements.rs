@@ -5,10 +5,13 @@
 
 mod service_support;
 
+use blindlink::store::{Fault, MemoryStore, Store};
 use blindlink::wire::arrow::write_stream;
-use blindlink::wire::{KeyCheckValue, SchemaFingerprint};
+use blindlink::wire::{KeyCheckValue, SchemaFingerprint, UtcTime};
 use serde_json::{Value, json};
 use service_support::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const APPROVALS: &str = "/v1/projects/p/approvals";
 const FRONT_DOOR: &str = "/v1/projects/p/front-door";
@@ -404,4 +407,122 @@ fn two_keys_work_at_once_while_one_replaces_the_other_and_bad_ones_never_do() {
     let refused = centre.send(&keys[1], "POST", "/v1/projects/p/datasets", &json!(create));
     assert_eq!((refused.status, &*refused.code()), (403, "foreign-agency"));
     centre.running.stop().unwrap();
+}
+
+#[test]
+fn where_nobody_can_decide_any_more_an_operator_issues_one_approver_key_in_the_open() {
+    let began: UtcTime = "2026-03-01T09:00:00Z".parse().unwrap();
+    let day = Arc::new(AtomicU32::new(0));
+    let shared = Arc::clone(&day);
+    let centre = Centre::with_clock(Arc::new(move || began.plus_hours(24 * shared.load(Ordering::SeqCst))));
+    let operator = &centre.operator;
+    assert_eq!(centre.send(operator, "POST", "/v1/projects", &project_body("p")).status, 201);
+    let scope = |agency: &str| json!({"kind": "agency", "agency": agency, "project": "p"});
+    let issue = |agency: &str, roles: &[&str], expires: Option<&str>| {
+        let body = json!({"scope": scope(agency), "roles": roles, "expires": expires});
+        centre.send(operator, "POST", "/v1/keys", &body)
+    };
+    let mut keys = Vec::new();
+    for (agency, expires) in [
+        ("council", "2026-03-31T00:00:00Z"),
+        ("school", "2026-04-10T00:00:00Z"),
+        ("police", "2026-03-31T00:00:00Z"),
+    ] {
+        assert_eq!(
+            centre.send(operator, "PUT", &format!("/v1/agencies/{agency}"), &agency_body(agency)).status,
+            200
+        );
+        let join = format!("/v1/projects/p/agencies/{agency}");
+        assert_eq!(centre.send(operator, "PUT", &join, &json!({})).status, 200);
+        let made = issue(agency, &["approver", "auditor", "requester"], Some(expires));
+        keys.push(made.json()["token"].as_str().unwrap().to_owned());
+    }
+    // A key that cannot decide, and does not run out.
+    let reader = issue("council", &["auditor"], None).json()["token"].as_str().unwrap().to_owned();
+    // The police's was taken before its time, which the agency has done with a key that passed through other hands.
+    let police = keys[2].split('.').next().unwrap();
+    assert_eq!(centre.send(operator, "DELETE", &format!("/v1/keys/{police}"), &json!({})).status, 200);
+    agree(&centre, &keys[1], &agreement());
+
+    for at in [0, 35] {
+        // Somebody can decide, on day 35 the school alone.
+        day.store(at, Ordering::SeqCst);
+        for agency in ["council", "school", "police"] {
+            assert_eq!(issue(agency, &["approver"], None).code(), "rule", "{agency} on day {at}");
+        }
+    }
+    day.store(45, Ordering::SeqCst);
+    assert_eq!(centre.get(&keys[1], "/v1/whoami").status, 401);
+    assert_eq!(
+        issue("council", &["approver", "requester"], None).code(),
+        "rule",
+        "an approver's and no more"
+    );
+    assert_eq!(issue("council", &["requester"], None).code(), "rule");
+    assert!(issue("police", &["approver"], None).text().contains("revoked"));
+    let body = json!({"scope": scope("council"), "roles": ["approver"]}).to_string();
+    let headers = [("authorization", &*bearer(operator)), ("content-type", "application/json")];
+    let unsaid = request(centre.addr(), "POST", "/v1/keys", &headers, body.as_bytes());
+    assert_eq!(unsaid.code(), "user-missing", "who issues it is in the ledger");
+    let alerts = || centre.get(operator, "/v1/alerts").text();
+    assert!(!alerts().contains("approver_key_alone"), "a refusal is none");
+
+    let made = issue("council", &["approver"], None);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let token = made.json()["token"].as_str().unwrap().to_owned();
+    for agency in ["council", "school"] {
+        assert_eq!(issue(agency, &["approver"], None).code(), "rule", "one, then two people decide again");
+    }
+    // The agency sees it, the ledger and the alerts have it.
+    let events = centre.get(&reader, "/v1/projects/p/events").json();
+    let alone = events["events"].as_array().unwrap().iter();
+    let alone: Vec<_> = alone.filter(|event| event["action"] == "approver_key_issued_alone").collect();
+    assert_eq!((alone.len(), &alone[0]["agency"]), (1, &json!("council")));
+    assert!(alerts().contains("approver_key_alone") && alerts().contains("council"));
+    let exported = centre.get(operator, "/v1/projects/p/ledger/export").text();
+    assert!(exported.contains("approver_key") && exported.contains("issued_alone"), "{exported}");
+    // With it the project is run by two people again.
+    let matter = json!({"kind": "key", "agency": "school", "roles": ["approver"]});
+    let id = centre.decided("p", operator, &token, &matter);
+    assert!(centre.carry_out("p", operator, &id).json()["token"].is_string());
+    // A key that is taken away is not the way to the next one.
+    let id = token.split('.').next().unwrap();
+    assert_eq!(centre.send(operator, "DELETE", &format!("/v1/keys/{id}"), &json!({})).status, 200);
+    assert_eq!(issue("council", &["approver"], None).code(), "rule");
+    centre.running.stop().unwrap();
+}
+
+#[test]
+fn a_key_and_the_event_that_says_so_stand_together_or_not_at_all() {
+    let store = Arc::new(MemoryStore::new());
+    let centre = Centre::on(Arc::clone(&store) as Arc<dyn Store>);
+    let keys = centre.project("p", &["council", "school", "police"]);
+    agree(&centre, &keys[1], &agreement());
+    let count = || {
+        let issued = store.scan(b"key/", None, usize::MAX).unwrap().len();
+        let events = centre.get(&centre.operator, "/v1/projects/p/events").json();
+        let events = events["events"].as_array().unwrap().clone();
+        (issued, events.iter().filter(|event| event["action"] == "key_issued").count())
+    };
+    assert_eq!(count(), (4, 3), "the operator's own is in the centre's log");
+    let mut told = Vec::new();
+    for writes in 0..5 {
+        let matter = json!({"kind": "key", "agency": "council", "roles": ["requester"]});
+        let id = centre.decided("p", &centre.operator, &keys[0], &matter);
+        let before = count();
+        store.fail(Fault::WriteAfter(writes));
+        let done = centre.carry_out("p", &keys[0], &id);
+        store.fail(Fault::None);
+        let after = count();
+        assert_eq!(
+            after.0 - before.0,
+            after.1 - before.1,
+            "a key without its event, or an event without its key"
+        );
+        // Whoever is told of success has the secret; the last write that may fail is the flush of both.
+        assert_eq!(done.status == 200, writes >= 2, "{writes}: {}", done.text());
+        assert!(done.status != 200 || done.json()["token"].is_string());
+        told.push(done.status);
+    }
+    assert_eq!(told, [500, 500, 200, 200, 200]);
 }

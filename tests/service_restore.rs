@@ -148,7 +148,9 @@ fn a_restored_backup_does_not_bring_back_what_was_erased() {
     assert_eq!((said("records_erased_again"), said("agency_withdrawn_again")), (2, 1));
     // What is erased now goes on in the same file, once.
     let body = json!({"record": record("council", 8)});
-    assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/erasures", &body).status, 200);
+    for _ in 0..3 {
+        assert_eq!(centre.send(&keys[0], "POST", "/v1/projects/p/erasures", &body).status, 200);
+    }
     centre.running.stop().unwrap();
     let written = std::fs::read_to_string(&journal).unwrap();
     let last: Value = serde_json::from_str(written.lines().last().unwrap()).unwrap();
@@ -203,4 +205,62 @@ fn a_file_of_erasures_that_is_missing_old_or_damaged_stops_the_start() {
     drop(vault);
     started(&elsewhere, &live, &operator).unwrap().running.stop().unwrap();
     assert!(std::fs::read_to_string(&elsewhere).unwrap().contains("\"number\":6"));
+}
+
+#[test]
+fn what_was_erased_before_the_file_began_does_not_come_back_unsaid() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("erasures.log");
+    let live: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let erase = |centre: &Centre, key: &str, child| {
+        let body = json!({"record": record("council", child)});
+        assert_eq!(centre.send(key, "POST", "/v1/projects/p/erasures", &body).status, 200);
+    };
+    // A centre of before the file: what it erases is noted nowhere.
+    let centre = Centre::on(Arc::clone(&live));
+    let (keys, operator) = (centre.project("p", &["council", "school"]), centre.operator.clone());
+    centre.upload(&keys[0], "p", "council", &batch("council", 0..20, 0));
+    backup(&*live, &folder.path().join("old.backup")).unwrap();
+    erase(&centre, &keys[0], 3);
+    centre.running.stop().unwrap();
+
+    let centre = started(&journal, &live, &operator).unwrap();
+    let begun = std::fs::read_to_string(&journal).unwrap();
+    assert_eq!((begun.lines().count(), begun.contains("\"lost\"")), (1, true), "{begun}");
+    erase(&centre, &keys[0], 4);
+    centre.running.stop().unwrap();
+    backup(&*live, &folder.path().join("new.backup")).unwrap();
+    started(&journal, &live, &operator).unwrap().running.stop().unwrap();
+    assert_eq!(std::fs::read_to_string(&journal).unwrap().lines().count(), 2, "it begins once");
+
+    let put_back = |backup: &str, to: &str| -> Arc<dyn Store> {
+        let target = folder.path().join(to);
+        restore(&folder.path().join(backup), &target, Some(root_key()), system_clock()).unwrap();
+        Arc::new(SledStore::open(&target, 16).unwrap())
+    };
+    let old = put_back("old.backup", "old");
+    assert!(matches!(refused(&journal, &old), JournalError::Later { .. }));
+    {
+        let (vault, _) = Vault::open(Arc::clone(&old), system_clock()).unwrap();
+        assert!(matches!(restored(&journal, &vault, false), Err(JournalError::Later { .. })));
+        assert_eq!(restored(&journal, &vault, true).unwrap(), 2, "both lines that there are");
+    }
+    started(&journal, &old, &operator).unwrap().running.stop().unwrap();
+    assert!(!stands(&*old, &record("council", 4)), "what the file knows is erased again");
+    assert!(stands(&*old, &record("council", 3)), "what it does not know is what somebody was told of");
+
+    let new = put_back("new.backup", "new");
+    started(&journal, &new, &operator).unwrap().running.stop().unwrap();
+    assert!([3, 4].iter().all(|child| !stands(&*new, &record("council", *child))));
+    // A stop between the first line and the store's word of it is no refusal, nor is a store without projects late.
+    let fresh: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let another = folder.path().join("another.log");
+    started(&another, &fresh, "").unwrap().running.stop().unwrap();
+    assert_eq!(std::fs::read(&another).unwrap(), b"");
+    let mut batch = blindlink::store::Batch::new();
+    batch.remove("erasures-noted").put("erasures-beginning", []);
+    live.apply(&batch).unwrap();
+    std::fs::write(&another, begun).unwrap();
+    started(&another, &live, &operator).unwrap().running.stop().unwrap();
+    started(&another, &live, &operator).unwrap().running.stop().unwrap();
 }

@@ -70,10 +70,21 @@ pub fn canonical(agreement: &Agreement) -> Result<(Vec<u8>, ContentDigest), ApiE
 /// Adds to `batch` what puts a revision in force in the place of `before`.
 ///
 /// # Errors
-/// As [`canonical`].
-pub fn put(batch: &mut Batch, before: Option<&Agreement>, next: &Agreement) -> Result<(), ApiError> {
+/// As [`canonical`]; [`ApiError::Changed`] when another is in force than `before`.
+pub fn put(
+    vault: &Vault,
+    batch: &mut Batch,
+    before: Option<&Agreement>,
+    next: &Agreement,
+) -> Result<(), ApiError> {
     let project = &next.terms().project;
-    let old = before.map(canonical).transpose()?.map(|(bytes, _)| bytes);
+    let old = vault.store().value(name(project).as_bytes())?;
+    // What is expected is the bytes that stand: another version may have written them otherwise.
+    let stands = old.as_deref().map(serde_json::from_slice::<Agreement>).transpose();
+    if stands.map_err(|error| ApiError::Internal(format!("a stored agreement: {error}")))?.as_ref() != before
+    {
+        return Err(ApiError::Changed);
+    }
     let (bytes, _) = canonical(next)?;
     batch
         .expect(name(project), old)

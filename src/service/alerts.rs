@@ -6,7 +6,7 @@
 use super::budgets::{Asking, BudgetError, BudgetScope, retry};
 use super::policy::Day;
 use crate::ledger::Actor;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Store, StoreError};
 use crate::wire::{AgencyId, ProjectId, RecordRef, UtcTime};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub enum AlertKind {
     ImproperQuestion,
     /// Somebody asked about a child whom a broker is to answer for, and no broker is named.
     NoBroker,
+    /// An operator issued an agency's approver key alone.
+    ApproverKeyAlone,
 }
 
 impl AlertKind {
@@ -37,6 +39,7 @@ impl AlertKind {
             Self::BreakGlass => "break-glass",
             Self::ImproperQuestion => "improper-question",
             Self::NoBroker => "no-broker",
+            Self::ApproverKeyAlone => "approver-key-alone",
         }
     }
 }
@@ -62,6 +65,9 @@ impl AlertKind {
             Self::BreakGlass => "the glass was broken",
             Self::ImproperQuestion => "a front-door question was found improper",
             Self::NoBroker => "a question that a broker is to answer, and no broker is named: name one",
+            Self::ApproverKeyAlone => {
+                "an operator alone issued an approver key of this agency, as nobody could decide"
+            }
         }
     }
 }
@@ -105,28 +111,41 @@ pub fn raise_for(
     (agency, actor): (&AgencyId, &Actor),
     at: UtcTime,
 ) -> Result<(), BudgetError> {
+    retry(store, |batch| stage(|key| store.value(key), batch, kind, project, (agency, actor), at))
+}
+
+/// [`raise_for`] within a transaction, what stands being read by `read`.
+///
+/// # Errors
+/// As [`raise`].
+pub fn stage(
+    read: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+    batch: &mut Batch,
+    kind: &AlertKind,
+    project: &ProjectId,
+    (agency, actor): (&AgencyId, &Actor),
+    at: UtcTime,
+) -> Result<(), BudgetError> {
     let day = Day::of(at);
     let key = format!("alert/{day}/{project}/{}/{agency}/{}", kind.name(), actor.as_str());
-    retry(store, |batch| {
-        let old = store.value(key.as_bytes())?;
-        let mut alert = match &old {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)?,
-            None => Alert {
-                kind: *kind,
-                project: project.clone(),
-                agency: agency.clone(),
-                actor: actor.clone(),
-                first: at,
-                last: at,
-                count: 0,
-            },
-        };
-        alert.count += 1;
-        alert.last = alert.last.max(at);
-        let bytes = serde_json::to_vec(&alert).map_err(|_| BudgetError::Damaged)?;
-        batch.expect(key.as_str(), old).put(key.as_str(), bytes);
-        Ok(())
-    })
+    let old = read(key.as_bytes())?;
+    let mut alert = match &old {
+        Some(bytes) => serde_json::from_slice(bytes).map_err(|_| BudgetError::Damaged)?,
+        None => Alert {
+            kind: *kind,
+            project: project.clone(),
+            agency: agency.clone(),
+            actor: actor.clone(),
+            first: at,
+            last: at,
+            count: 0,
+        },
+    };
+    alert.count += 1;
+    alert.last = alert.last.max(at);
+    let bytes = serde_json::to_vec(&alert).map_err(|_| BudgetError::Damaged)?;
+    batch.expect(key.as_str(), old).put(key.as_str(), bytes);
+    Ok(())
 }
 
 /// Up to `limit` alerts of `day`, or of all days from the oldest on.

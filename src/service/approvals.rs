@@ -13,7 +13,7 @@ use super::ledgers::Said;
 use super::policy::{Agreement, Approval, ApprovalState, Grant, Matter, Person, widenings};
 use super::shield;
 use super::state::Centre;
-use crate::store::{Batch, Vault};
+use crate::store::{Batch, Gathered, Vault};
 use crate::wire::messages::{Line, Role};
 use crate::wire::{ContentDigest, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ pub(super) fn propose(
     let kept = Kept { approval, document: proposal.document };
     let id = vault.new_id("ap")?;
     let bytes = bytes_of(&kept)?;
-    write(centre, grant, "proposed", &id, |batch| {
+    write(centre, grant, "proposed", &id, |_, batch| {
         batch.expect(name(&project.id, &id), None).put(name(&project.id, &id), bytes.as_slice());
         Ok(())
     })?;
@@ -163,8 +163,8 @@ pub(super) fn narrow(
             "this revision allows more than the one in force, or has records erased: two people must decide, propose it",
         ));
     }
-    write(centre, grant, "agreement_narrowed", &format!("revision-{}", next.terms().revision), |batch| {
-        agreements::put(batch, approved.as_deref(), next)
+    write(centre, grant, "agreement_narrowed", &format!("revision-{}", next.terms().revision), |_, batch| {
+        agreements::put(vault, batch, approved.as_deref(), next)
     })
 }
 
@@ -235,7 +235,7 @@ pub(super) fn decide(
         Word::Refuse => "refused",
         Word::Withdraw => "withdrawn",
     };
-    write(centre, grant, said, id, |batch| {
+    write(centre, grant, said, id, |_, batch| {
         let (old, mut kept) = read(vault, project, id, grant.actor())?;
         let (approval, by, reason, now) = (&mut kept.approval, by.clone(), reason.clone(), vault.now());
         match word {
@@ -263,10 +263,21 @@ pub(super) fn take(
     by: &Actor,
     batch: &mut Batch,
 ) -> Result<(Grant, Option<Agreement>), ApiError> {
+    let (grant, kept) = take_kept(vault, project, id, by, batch)?;
+    Ok((grant, kept.document))
+}
+
+fn take_kept(
+    vault: &Vault,
+    project: &ProjectId,
+    id: &str,
+    by: &Actor,
+    batch: &mut Batch,
+) -> Result<(Grant, Kept), ApiError> {
     let (old, mut kept) = read(vault, project, id, by)?;
     let grant = kept.approval.take(person(by)?, vault.now())?;
     batch.expect(name(project, id), Some(old)).put(name(project, id), bytes_of(&kept)?);
-    Ok((grant, kept.document))
+    Ok((grant, kept))
 }
 
 /// Carries out a decision, but for a removal, which is carried out by the request that gives its receipt.
@@ -279,43 +290,45 @@ pub(super) fn carry_out(
     id: &str,
 ) -> Result<DecisionMessage, ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
-    let mut issued = None;
-    write(centre, grant, "carried_out", id, |batch| {
-        let (decided, document) = take(vault, &project.id, id, grant.actor(), batch)?;
+    let mut after = None;
+    write(centre, grant, "carried_out", id, |gathered, batch| {
+        let (decided, kept) = take_kept(vault, &project.id, id, grant.actor(), batch)?;
         may_receive(vault, project, decided.matter(), grant.actor().agency())?;
+        let document = kept.document.clone();
+        let mut done = message(vault, id, kept)?;
         if let Some(new) = new_key(project, decided.matter()) {
             can_be_carried_out(vault, project, decided.matter(), None)?;
-            issued = Some(vault.stage_key(batch, &new)?);
+            let (token, key) = vault.stage_key(batch, &new)?;
+            // With the key, not after it: a secret that is shown once must not be lost to an event that fails.
+            let mut event = grant.actor().event("key_issued").project(&project.id).subject(&key.id);
+            if let Matter::Key { agency, .. } = decided.matter() {
+                event.agency = Some(agency.clone());
+            }
+            vault.stage_event(gathered, batch, event)?;
+            done.token = Some(token.expose());
         }
+        after = Some(done);
         effect(vault, project, (decided.matter(), document), batch)
     })?;
-    let mut done = one(vault, grant, id)?;
+    let done = after.ok_or_else(|| ApiError::Internal("a decision was not carried out".to_owned()))?;
     match done.approval.matter() {
         // As when one person begins an epoch of a trial: the sweep does it again should this break off.
         Matter::EpochChange { to } => drop(vault.erase_epochs_before(&project.id, *to)?),
         Matter::Unshield { agency, record, .. } => {
             shield::tell_opened(vault, &project.id, agency, record)?;
         }
-        Matter::Key { agency, .. } => {
-            if let Some((token, key)) = &issued {
-                let mut event = grant.actor().event("key_issued").project(&project.id).subject(&key.id);
-                event.agency = Some(agency.clone());
-                vault.record(event)?;
-                done.token = Some(token.expose());
-            }
-        }
         _ => {}
     }
     Ok(done)
 }
 
-/// One step: its ledger entry and its effect in one transaction, then the event for the operator.
+/// One step: its ledger entry, its effect and the event for the operator, in one transaction.
 fn write<P: Permission>(
     centre: &Centre,
     grant: &ProjectGrant<P>,
     result: &'static str,
     id: &str,
-    mut effect: impl FnMut(&mut Batch) -> Result<(), ApiError>,
+    mut effect: impl FnMut(&Gathered<'_>, &mut Batch) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let (vault, project) = (&centre.vault, grant.project());
     let said = Said {
@@ -330,8 +343,10 @@ fn write<P: Permission>(
         result,
     };
     let entry = said.entry(vault.now())?;
-    centre.ledgers.log(&project.id)?.record(&entry, |_, batch| effect(batch))?;
     let event = grant.actor().event(&format!("decision_{result}")).project(&project.id).subject(id);
-    vault.record(event)?;
+    centre.ledgers.log(&project.id)?.record(&entry, |gathered, batch| {
+        effect(gathered, batch)?;
+        Ok::<(), ApiError>(vault.stage_event(gathered, batch, event.clone())?)
+    })?;
     Ok(())
 }

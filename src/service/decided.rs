@@ -148,7 +148,7 @@ pub(super) fn effect(
             if agreements::canonical(&next)?.1 != *digest {
                 return Err(ApiError::Internal("a stored agreement is not the approved one".to_owned()));
             }
-            agreements::put(batch, agreements::approved(vault, &project.id)?.as_deref(), &next)?;
+            agreements::put(vault, batch, agreements::approved(vault, &project.id)?.as_deref(), &next)?;
             for party in &next.terms().parties {
                 vault.stage_party(batch, &project.id, &party.agency)?;
             }

@@ -137,7 +137,7 @@ mod tests {
         let agreement: Agreement =
             toml::from_str(include_str!("../../testdata/agreements/mash.toml")).unwrap();
         let mut batch = crate::store::Batch::new();
-        agreements::put(&mut batch, None, &agreement).unwrap();
+        agreements::put(&vault, &mut batch, None, &agreement).unwrap();
         vault.store().apply(&batch).unwrap();
         vault.record(NewEvent::new("record_erased").project(&project.id)).unwrap();
         let text = markdown(&vault, &project).unwrap();

@@ -7,7 +7,7 @@
 //! runs, `lookups` for questions and `seen` for what they see, [`answers`] for what else an agency may learn. Refusals are all in [`error`].
 //! What the agreement allows is decided by [`policy`] ([`agreements`] knows which one holds), how much of it by
 //! [`budgets`]; what was asked stands in [`ledgers`] before it is answered. What of a table may leave stands in
-//! [`suppress`], and when a record ends in [`rights`]; `erasing` does it and [`journal`] remembers it. What two people decide stands in `approvals` and `decided`, who
+//! [`suppress`], and when a record ends in [`rights`]; `erasing` does it and [`journal`] remembers it. What two people decide stands in `approvals` and `decided` (`approver_key` for when nobody can), who
 //! may learn of a record in `shield`, uncertain pairs in `review`, whom the broker names in `referrals`.
 
 pub mod aggregate;
@@ -15,6 +15,7 @@ pub mod agreements;
 pub mod alerts;
 pub mod answers;
 mod approvals;
+mod approver_key;
 pub mod auth;
 mod body;
 pub mod budgets;

@@ -11,7 +11,7 @@ use super::ledgers::Said;
 use super::policy::{Agreement, AnswerLevel, Day, decide_read};
 use super::state::Centre;
 use crate::ledger::{Actor as User, Entry};
-use crate::store::{AgencyRecord, LinkRecord, ReferralRecord, RunRecord, Side, Vault};
+use crate::store::{AgencyRecord, LinkRecord, ReferralRecord, RunRecord, Side, StoreError, Vault};
 use crate::wire::messages::{
     NoticeKind, NoticeMessage, ReferralDecide, ReferralHolder, ReferralList, ReferralMessage, ReferralState,
     Role, RunState,
@@ -190,10 +190,11 @@ pub(super) fn decide(
     let after = ReferralRecord { state, why: Some(decide.why), named: decide.agencies, ..before.clone() };
     let entry = reader.entry("referral_decided", id, state.word())?;
     centre.ledgers.log(&project.id)?.record(&entry, |_, batch| {
-        vault.stage_referral_word(batch, &project.id, id, (&before, &after))?;
-        // Somebody asked again or decided meanwhile: the broker reads it again.
-        let same = vault.referral(&project.id, id)?.as_ref() == Some(&before);
-        if same { Ok(()) } else { Err(ApiError::Changed) }
+        match vault.stage_referral_word(batch, &project.id, id, (&before, &after)) {
+            // Somebody asked again or decided meanwhile: the broker reads it again.
+            Err(StoreError::Conflict) => Err(ApiError::Changed),
+            staged => Ok(staged?),
+        }
     })?;
     vault.record(grant.actor().event("referral_decided").project(&project.id).subject(id))?;
     for (holder, link) in holders.iter().filter(|(holder, _)| after.named.contains(holder)) {

@@ -98,6 +98,18 @@ impl Vault {
         Ok((had, decides))
     }
 
+    /// Every key with the approver's role that there ever was in a project.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn approver_keys(&self, project: &ProjectId) -> Result<Vec<KeyRecord>, StoreError> {
+        let of_it = |key: &KeyRecord| {
+            let here = matches!(&key.scope, KeyScope::Agency { project: at, .. } if at == project);
+            here && key.roles.contains(&Role::Approver)
+        };
+        Ok(self.keys(None, usize::MAX)?.into_iter().filter(of_it).collect())
+    }
+
     /// Adds a new key to `batch`.
     ///
     /// # Errors

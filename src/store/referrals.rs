@@ -103,7 +103,7 @@ impl Vault {
     /// Adds to `batch` what the broker said, if nothing has changed since `before` was read.
     ///
     /// # Errors
-    /// What the engine says.
+    /// [`StoreError::Conflict`] when something has; what the engine says.
     pub fn stage_referral_word(
         &self,
         batch: &mut Batch,
@@ -112,7 +112,8 @@ impl Vault {
         (before, after): (&ReferralRecord, &ReferralRecord),
     ) -> Result<(), StoreError> {
         let name = format!("{}{id}", folder(project));
-        batch.expect(name.as_str(), Some(encode("referral", before)?)).put(name, encode("referral", after)?);
+        let stored = self.unchanged(("referral", &name), before)?;
+        batch.expect(name.as_str(), Some(stored)).put(name, encode("referral", after)?);
         Ok(())
     }
 

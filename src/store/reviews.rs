@@ -284,7 +284,8 @@ impl Vault {
             ReviewState::Blocked => Some(Decided::Apart),
         };
         let mut batch = Batch::new();
-        batch.expect(name.as_str(), Some(encode("review", review)?)).put(name, encode("review", &after)?);
+        let stored = self.unchanged(("review", &name), review)?;
+        batch.expect(name.as_str(), Some(stored)).put(name, encode("review", &after)?);
         Self::note_decided(&mut batch, project, (&after.left, &after.right), decided);
         self.touch(&mut batch, project)?;
         self.commit(batch, event.project(project))?;

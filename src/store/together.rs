@@ -3,13 +3,17 @@
 //! May see: the store trait. Must not see: what is written. While one group is being flushed, whoever comes next is
 //! gathered into the group after it; one of them then applies and flushes it for all. A request looks at what those
 //! before it in its group have gathered, as if that stood in the store already. If a group cannot be written,
-//! nobody in it is told that it was: fail closed.
+//! nobody in it is told that it was: fail closed. After a conflict each of the group is looked at by itself, so that one
+//! which expects what is not so fails alone.
 
 use super::{Batch, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 const TRIES_MAX: u32 = 1_000;
+/// Times that what a request expects may be found not to be so when it has just been looked at. Somebody else's write in
+/// that moment is rare; this often, it is the request's own mistake.
+const STALE_MAX: u32 = 8;
 
 type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -72,6 +76,16 @@ enum Word {
     Done(Result<(), StoreError>),
 }
 
+/// Where a request came to stand.
+enum Staged<T> {
+    /// In this group.
+    In(T, Arc<Outcome>),
+    /// Nowhere: it contradicts one in this group and waits for that.
+    Waits(Arc<Outcome>),
+    /// Nowhere: what it expects is not so.
+    Stale,
+}
+
 impl<S: Clone> Together<S> {
     pub(super) fn new(store: Arc<dyn Store>, applied: S) -> Self {
         Self { store, state: Mutex::new(State { applied, open: None, writing: false }) }
@@ -92,9 +106,17 @@ impl<S: Clone> Together<S> {
         mut stage: impl FnMut(&Gathered<'_>, &mut S, &mut Batch) -> Result<T, E>,
         reread: impl Fn() -> Result<S, StoreError>,
     ) -> Result<T, E> {
-        let mut tries = 0;
+        let (mut tries, mut stale) = (0, 0);
         loop {
-            let (staged, outcome) = self.stage(&mut stage)?;
+            let (staged, outcome) = match self.stage(&mut stage, (tries > 0).then_some(&reread))? {
+                Staged::In(value, outcome) => (Some(value), outcome),
+                Staged::Waits(outcome) => (None, outcome),
+                Staged::Stale if stale < STALE_MAX => {
+                    stale += 1;
+                    continue;
+                }
+                Staged::Stale => return Err(StoreError::Conflict.into()),
+            };
             match (self.outcome(&outcome, &reread), staged) {
                 (Ok(()), Some(value)) => return Ok(value),
                 (Ok(()), None) | (Err(StoreError::Conflict), _) if tries < TRIES_MAX => tries += 1,
@@ -104,11 +126,13 @@ impl<S: Clone> Together<S> {
         }
     }
 
-    /// Puts a request into the open group; none: it contradicts one in there and waits for it.
+    /// Puts a request into the open group, or finds that it must wait. `again`, with what rereads the state: a group it
+    /// was in could not be written, so it is compared with the store before it spoils another.
     fn stage<T, E: From<StoreError>>(
         &self,
         stage: &mut impl FnMut(&Gathered<'_>, &mut S, &mut Batch) -> Result<T, E>,
-    ) -> Result<(Option<T>, Arc<Outcome>), E> {
+        again: Option<&impl Fn() -> Result<S, StoreError>>,
+    ) -> Result<Staged<T>, E> {
         let mut state = held(&self.state);
         let State { applied, open, writing } = &mut *state;
         let group = open.get_or_insert_with(|| Group::after(applied.clone()));
@@ -116,6 +140,16 @@ impl<S: Clone> Together<S> {
         let value = stage(&Gathered { store: &*self.store, writes: &group.writes }, &mut after, &mut batch)?;
         // One value too many would fail the whole group.
         batch.check()?;
+        if let Some(reread) = again
+            && group.is_stale(&*self.store, &batch)?
+        {
+            if !group.awaited {
+                // Nobody is in it: the state it began with may be what is out of date.
+                *open = None;
+                *applied = reread()?;
+            }
+            return Ok(Staged::Stale);
+        }
         let agrees = group.take_in(&batch);
         if agrees {
             group.after = after;
@@ -126,7 +160,7 @@ impl<S: Clone> Together<S> {
             *writing = true;
             *held(&outcome.word) = Word::Write;
         }
-        Ok((agrees.then_some(value), outcome))
+        Ok(if agrees { Staged::In(value, outcome) } else { Staged::Waits(outcome) })
     }
 
     /// Waits for a group, or writes it.
@@ -180,6 +214,17 @@ impl<S> Group<S> {
     fn after(after: S) -> Self {
         let (expectations, writes, outcome) = (Writes::new(), Writes::new(), Arc::default());
         Self { after, expectations, writes, awaited: false, outcome }
+    }
+
+    /// Whether a batch expects of the store what is not so, for what nobody in the group has said anything of.
+    fn is_stale(&self, store: &dyn Store, batch: &Batch) -> Result<bool, StoreError> {
+        for (key, expected) in batch.expectations() {
+            let said = self.writes.contains_key(key) || self.expectations.contains_key(key);
+            if !said && store.value(key)? != *expected {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds a batch, if what it expects agrees with what was gathered.
@@ -288,6 +333,45 @@ mod tests {
             }
         });
         assert_eq!(count(store.value(b"all").unwrap()), 400);
+    }
+
+    #[test]
+    fn a_request_that_expects_what_is_not_so_fails_alone() {
+        let store = Arc::new(MemoryStore::new());
+        let together = together(&store);
+        let mut batch = Batch::new();
+        batch.put("wrong", "other bytes of the same");
+        store.apply(&batch).unwrap();
+        let (good, bad, staged) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8u32 {
+                let (together, good, bad, staged) = (&together, &good, &bad, &staged);
+                scope.spawn(move || {
+                    for turn in 0..50 {
+                        let step = |_: &Gathered<'_>, _: &mut u64, batch: &mut Batch| {
+                            staged.fetch_add(1, Ordering::SeqCst);
+                            batch.expect("wrong", Some(b"re-encoded".to_vec())).put("wrong", "lost");
+                            batch.put(format!("with-wrong/{thread}-{turn}"), [1]);
+                            Ok::<(), StoreError>(())
+                        };
+                        if turn % 10 == thread % 10 {
+                            assert_eq!(together.write(step, || Ok(0)), Err(StoreError::Conflict));
+                            bad.fetch_add(1, Ordering::SeqCst);
+                        } else {
+                            count_up(together, "all").unwrap();
+                            good.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        let (good, bad, staged) = (good.into_inner(), bad.into_inner(), staged.into_inner());
+        assert_eq!((good, bad), (360, 40));
+        assert_eq!(count(store.after_crash(0).value(b"all").unwrap()), 360);
+        let stand = store.after_crash(0);
+        assert!(stand.scan(b"with-wrong/", None, 1).unwrap().is_empty(), "nothing of it stands");
+        // Once in a group, or waiting for one that others of its kind are in, then by itself.
+        assert!(staged <= bad * u64::from(STALE_MAX + 8), "{staged} times for {bad} requests");
     }
 
     #[test]

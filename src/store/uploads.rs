@@ -115,9 +115,9 @@ impl Vault {
         let mut batch = Batch::new();
         if let Some(pinned) = pinned(project, &record.header) {
             let name = names::project(&project.id);
-            batch
-                .expect(name.as_str(), Some(encode("project", project)?))
-                .put(name, encode("project", &pinned)?);
+            // If it changed meanwhile, what was announced is swept at the next start.
+            let stored = self.unchanged(("project", &name), project)?;
+            batch.expect(name.as_str(), Some(stored)).put(name, encode("project", &pinned)?);
         }
         let announced = names::upload(&project.id, &record.id);
         batch.put(announced.as_str(), encode("upload", &record)?);

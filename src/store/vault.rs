@@ -3,13 +3,16 @@
 use super::at_rest::DataKeys;
 use super::decoded::Decoded;
 use super::records::{EventRecord, NewEvent, decode, encode};
-use super::{Batch, Store, StoreError, names, prefilter::Prefilters};
+use super::{Batch, Gathered, Store, StoreError, names, prefilter::Prefilters};
 use crate::wire::{ContentDigest, KeyId, ProjectId, UtcTime};
+use serde::de::DeserializeOwned;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Marker of the format this program reads and writes.
 pub const FORMAT: &str = "blindlink-store 2";
+/// Times that an event is numbered anew because another took its number.
+const TRIES_MAX: u32 = 1_000;
 
 /// Tells the time; injected, so that a test can live through years.
 pub type Clock = Arc<dyn Fn() -> UtcTime + Send + Sync>;
@@ -151,22 +154,80 @@ impl Vault {
     /// Writes `batch` together with `event`, and returns when both are on disk. The only way in which
     /// anything a person can see is written.
     pub(super) fn commit(&self, mut batch: Batch, event: NewEvent) -> Result<EventRecord, StoreError> {
-        let record = {
+        let (expected, written) = (batch.expectations.len(), batch.writes.len());
+        let mut tries = 0;
+        let record = loop {
             let _writing = self.writing();
-            let scope = names::event_scope(event.project.as_ref()).to_owned();
-            let head_key = names::event_head(&scope);
-            let head = self.store.value(head_key.as_bytes())?;
-            let last: u64 = head.as_deref().map_or(Ok(0), |bytes| decode("event-head", bytes))?;
-            let record = EventRecord { number: last + 1, at: self.now(), event };
-            batch
-                .put(names::event(&scope, record.number), encode("event", &record)?)
-                .put(head_key.as_str(), encode("event-head", &record.number)?)
-                .expect(head_key, head);
-            self.store.apply(&batch)?;
-            record
+            let head = self.event_head(&event)?;
+            let record = self.put_event(&mut batch, event.clone(), head.clone())?;
+            match self.store.apply(&batch) {
+                // An event that was staged with a ledger's entry took the number meanwhile.
+                Err(StoreError::Conflict) if tries < TRIES_MAX && self.event_head(&event)? != head => {
+                    tries += 1;
+                    batch.expectations.truncate(expected);
+                    batch.writes.truncate(written);
+                }
+                applied => break applied.map(|()| record)?,
+            }
         };
         self.store.flush()?;
         Ok(record)
+    }
+
+    fn event_head(&self, event: &NewEvent) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.value(names::event_head(names::event_scope(event.project.as_ref())).as_bytes())
+    }
+
+    /// Adds `event` to `batch` as the one after `head`.
+    fn put_event(
+        &self,
+        batch: &mut Batch,
+        event: NewEvent,
+        head: Option<Vec<u8>>,
+    ) -> Result<EventRecord, StoreError> {
+        let scope = names::event_scope(event.project.as_ref()).to_owned();
+        let head_key = names::event_head(&scope);
+        let last: u64 = head.as_deref().map_or(Ok(0), |bytes| decode("event-head", bytes))?;
+        let record = EventRecord { number: last + 1, at: self.now(), event };
+        let staged = batch.writes.iter().any(|(key, _)| key == head_key.as_bytes());
+        if !staged {
+            batch.expect(head_key.as_str(), head);
+        }
+        batch
+            .put(names::event(&scope, record.number), encode("event", &record)?)
+            .put(head_key, encode("event-head", &record.number)?);
+        Ok(record)
+    }
+
+    /// Adds `event` to a transaction of a ledger, so that both stand or neither; `gathered` is what those before it
+    /// write.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stage_event(
+        &self,
+        gathered: &Gathered<'_>,
+        batch: &mut Batch,
+        event: NewEvent,
+    ) -> Result<(), StoreError> {
+        let key = names::event_head(names::event_scope(event.project.as_ref()));
+        let staged = batch.writes.iter().rev().find(|(name, _)| name == key.as_bytes());
+        let head = match staged {
+            Some((_, head)) => head.clone(),
+            None => gathered.value(key.as_bytes())?,
+        };
+        self.put_event(batch, event, head).map(drop)
+    }
+
+    /// The bytes of an entry that was read as `before`: what a transaction that replaces it is to expect. Never what
+    /// `before` encodes to now; another version may have written other bytes.
+    pub(super) fn unchanged<T: DeserializeOwned + PartialEq>(
+        &self,
+        (entry, name): (&'static str, &str),
+        before: &T,
+    ) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.store.value(name.as_bytes())?.ok_or(StoreError::Conflict)?;
+        if decode::<T>(entry, &bytes)? == *before { Ok(bytes) } else { Err(StoreError::Conflict) }
     }
 
     /// Writes an event alone: the log of a question, before its answer.

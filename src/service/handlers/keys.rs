@@ -2,6 +2,7 @@
 
 use super::Answered;
 use crate::service::agreements;
+use crate::service::approver_key;
 use crate::service::auth::{Operate, authenticate, centre};
 use crate::service::body::{answer, blocking, json, page};
 use crate::service::error::ApiError;
@@ -90,8 +91,11 @@ pub(in crate::service) async fn list(state: State, request: HttpRequest) -> Answ
 pub(in crate::service) async fn issue(state: State, request: HttpRequest, payload: Payload) -> Answered {
     let grant = centre::<Operate>(authenticate(&state.vault, &request)?)?;
     let new: KeyCreate = json(&request, payload).await?;
-    let (token, key) =
-        blocking(move || issue_alone(&state.vault, &new, grant.actor().event("key_issued"))).await?;
+    let issued = blocking(move || match approver_key::called_for(&state.vault, &new)? {
+        Some((project, agency)) => approver_key::issue(&state, &grant, (&project, &agency), &new),
+        None => issue_alone(&state.vault, &new, grant.actor().event("key_issued")),
+    });
+    let (token, key) = issued.await?;
     answer(&request, 201, &KeyCreated { token: token.expose(), key: message(key) })
 }
 

@@ -4,25 +4,28 @@
 //! for, withdrawal and end of a project is a line of the file, on disk before the store changes; the store keeps
 //! the number of the last one with the erasure itself. A store that is behind its file was put back: what the lines
 //! after its number say is erased again before anybody is served. A file that is behind its store, or missing, is a
-//! refusal. The file holds tombstones, never a ref.
+//! refusal; so is a store that has never had a number beside a file with lines: what was erased before the file began is in
+//! no line. The file holds tombstones, never a ref.
+
+mod tape;
 
 use super::error::ApiError;
 use super::rights::{ErasureReason, TombstoneKey};
 use crate::ledger::Hex;
 use crate::store::{Batch, NewEvent, StoreError, Vault};
-use crate::wire::{AgencyId, ProjectId, RecordRef, UtcTime};
+use crate::wire::{AgencyId, ProjectId, RecordRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use tape::{Line, Tail, append, io, read};
 
 /// The file's name, in the folder of the secrets.
 pub const JOURNAL_FILE: &str = "erasures.log";
 /// Number of the last line whose erasure stands in the store.
 const MARK: &str = "erasures-noted";
-const LINE_BYTES_MAX: usize = 1_024;
+/// Stands in the store while the file is being begun, so that a stop in between is no refusal.
+const BEGINNING: &str = "erasures-beginning";
 
 /// Why the file cannot be relied on.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,17 @@ pub enum JournalError {
         last: u64,
         /// The store's.
         mark: u64,
+    },
+    /// Begun after the store was as it is now.
+    #[error(
+        "{} begins after this store was saved, or is another centre's: what was erased before it began, and after the \
+         backup, would come back. Use a backup made since; if there is none, 'blindlink store restore \
+         --erasures-lost', and have the agencies erase again by their receipts",
+        path.display()
+    )]
+    Later {
+        /// The file.
+        path: PathBuf,
     },
     /// A line that this program did not write.
     #[error("{}, line {line}: it was changed or damaged; use a whole copy", path.display())]
@@ -90,27 +104,12 @@ pub(super) enum Gone {
     },
     /// All of the project.
     Project,
-    /// Lines before this one are lost, and somebody said so.
+    /// Erasures before this line are in none: somebody said that the file was lost, or the store is older than it.
     Lost,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    number: u64,
-    at: UtcTime,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    project: Option<ProjectId>,
-    gone: Gone,
 }
 
 /// The file, held open; without one nothing is remembered.
 pub(super) struct Journal(Option<Mutex<Tail>>);
-
-struct Tail {
-    file: File,
-    last: u64,
-}
 
 impl Journal {
     /// Opens the file at `path`, beginning it for a store that has never had one, and erases again what a store that was
@@ -125,25 +124,34 @@ impl Journal {
     ) -> Result<(Self, u64), JournalError> {
         let Some(path) = path else { return Ok((Self(None), 0)) };
         let mark = mark(vault)?;
-        let lines = match (read(path)?, mark) {
-            (Some(lines), _) => lines,
+        let (lines, whole) = match (read(path)?, mark) {
+            (Some((lines, _)), None) if !lines.is_empty() && !beginning(vault)? => {
+                return Err(JournalError::Later { path: path.to_owned() });
+            }
+            (Some(found), _) => found,
             (None, Some(_)) => return Err(JournalError::Missing { path: path.to_owned() }),
-            (None, None) => Vec::new(),
+            (None, None) => (Vec::new(), 0),
         };
         let (last, done) = (lines.last().map_or(0, |line| line.number), mark.unwrap_or(0));
         if last < done {
             return Err(JournalError::Older { path: path.to_owned(), last, mark: done });
         }
-        let file = append(path).map_err(io(path))?;
+        // What of a store's first years was erased is in no line: an older backup must not pass for a whole one.
+        let begins_late = mark.is_none() && last == 0 && !vault.projects(None, 1)?.is_empty();
+        if begins_late {
+            set(vault, |batch| batch.put(BEGINNING, []))?;
+        }
+        let mut tail = Tail::new(Box::new(append(path).map_err(io(path))?), last, whole);
+        // What a stop left there; if it cannot be cut now, it is before the next line.
+        let _ = tail.mend();
+        if begins_late {
+            tail.add(&lost(vault, 1)).map_err(io(path))?;
+        }
         let missed: Vec<Line> = lines.into_iter().filter(|line| line.number > done).collect();
         again(vault, key, &missed)?;
-        if mark != Some(last) {
-            let mut batch = Batch::new();
-            batch.put(MARK, last.to_string());
-            vault.store().apply(&batch)?;
-            vault.store().flush()?;
+        if mark != Some(tail.last()) {
+            set(vault, |batch| batch.put(MARK, tail.last().to_string()).remove(BEGINNING))?;
         }
-        let tail = Tail { file, last };
         Ok((Self(Some(Mutex::new(tail))), missed.len() as u64))
     }
 
@@ -161,46 +169,43 @@ impl Journal {
         let Some(tail) = &self.0 else { return act(batch) };
         // Held to the end: of two erasures the store's number is that of the later one.
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = tail.last + 1;
-        let before = tail.file.metadata().map(|file| file.len());
+        let number = tail.last() + 1;
+        let before = tail.whole();
         let line = Line { number, at: vault.now(), project: Some(project.clone()), gone };
-        let failed =
-            |error: &dyn std::fmt::Display| ApiError::Internal(format!("the erasures' file: {error}"));
-        let before = before.map_err(|error| failed(&error))?;
-        let cut = |tail: &Tail| tail.file.set_len(before).and_then(|()| tail.file.sync_all());
-        if let Err(error) = write(&mut tail.file, &line) {
-            let _ = cut(&tail);
-            return Err(failed(&error));
-        }
-        tail.last = number;
+        tail.add(&line).map_err(|error| ApiError::Internal(format!("the erasures' file: {error}")))?;
         batch.put(MARK, number.to_string());
         let done = act(batch);
         // What did not come about is not done again later.
-        if done.is_err() && mark(vault).is_ok_and(|mark| mark != Some(number)) && cut(&tail).is_ok() {
-            tail.last = number - 1;
+        if done.is_err() && mark(vault).is_ok_and(|mark| mark != Some(number)) {
+            tail.take_back(before);
         }
         done
     }
 }
 
-/// Looks whether a restored store has its file at `path`, before it is said to be restored; `lost`: begins a file that
-/// says so instead. Returns how many erasures the next start does again.
+/// Looks whether a restored store has its file at `path`, before it is said to be restored; `erasures_lost`: the file
+/// says so from now on. Returns how many erasures the next start does again.
 ///
 /// # Errors
 /// [`JournalError`].
-pub fn restored(path: &Path, vault: &Vault, lost: bool) -> Result<u64, JournalError> {
+pub fn restored(path: &Path, vault: &Vault, erasures_lost: bool) -> Result<u64, JournalError> {
     let mark = mark(vault)?;
     let found = read(path)?;
-    let last = found.as_ref().and_then(|lines| lines.last()).map_or(0, |line| line.number);
+    let (last, whole) =
+        found.as_ref().map_or((0, 0), |(lines, whole)| (lines.last().map_or(0, |line| line.number), *whole));
     let done = mark.unwrap_or(0);
     match (&found, mark) {
-        _ if lost => {
+        _ if erasures_lost => {
             let number = last.max(done) + 1;
-            let line = Line { number, at: vault.now(), project: None, gone: Gone::Lost };
-            let mut file = append(path).map_err(io(path))?;
-            write(&mut file, &line).map_err(io(path))?;
+            let mut tail = Tail::new(Box::new(append(path).map_err(io(path))?), last, whole);
+            tail.add(&lost(vault, number)).map_err(io(path))?;
+            if mark.is_none() {
+                // The file is this store's from now on; all that it says is done again.
+                set(vault, |batch| batch.put(MARK, "0"))?;
+            }
             Ok(number - 1 - done)
         }
+        (Some((lines, _)), None) if !lines.is_empty() => Err(JournalError::Later { path: path.to_owned() }),
         (None, Some(_)) => Err(JournalError::Missing { path: path.to_owned() }),
         (Some(_), Some(mark)) if last < mark => {
             Err(JournalError::Older { path: path.to_owned(), last, mark })
@@ -209,73 +214,25 @@ pub fn restored(path: &Path, vault: &Vault, lost: bool) -> Result<u64, JournalEr
     }
 }
 
-fn io(path: &Path) -> impl Fn(std::io::Error) -> JournalError + '_ {
-    move |error| JournalError::Io { path: path.to_owned(), cause: error.to_string() }
+fn lost(vault: &Vault, number: u64) -> Line {
+    Line { number, at: vault.now(), project: None, gone: Gone::Lost }
+}
+
+fn set(vault: &Vault, fill: impl FnOnce(&mut Batch) -> &mut Batch) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    fill(&mut batch);
+    vault.store().apply(&batch)?;
+    vault.store().flush()
+}
+
+fn beginning(vault: &Vault) -> Result<bool, StoreError> {
+    Ok(vault.store().value(BEGINNING.as_bytes())?.is_some())
 }
 
 fn mark(vault: &Vault) -> Result<Option<u64>, StoreError> {
     let unreadable = StoreError::Unreadable { entry: "number of erasures" };
     let Some(bytes) = vault.store().value(MARK.as_bytes())? else { return Ok(None) };
     std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(unreadable)
-}
-
-/// The lines; none: there is no file. A line that a stop cut short was never acted upon.
-fn read(path: &Path) -> Result<Option<Vec<Line>>, JournalError> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(io(path))?,
-    };
-    let (mut reader, mut lines, mut last, mut whole) = (BufReader::new(file), Vec::new(), 0, 0);
-    loop {
-        let mut text = Vec::new();
-        let limit = LINE_BYTES_MAX as u64 + 1;
-        let read = std::io::Read::take(&mut reader, limit).read_until(b'\n', &mut text).map_err(io(path))?;
-        if read == 0 {
-            return Ok(Some(lines));
-        }
-        let damaged = JournalError::Damaged { path: path.to_owned(), line: lines.len() as u64 + 1 };
-        if text.last() != Some(&b'\n') {
-            if text.len() > LINE_BYTES_MAX {
-                return Err(damaged);
-            }
-            let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(whole));
-            cut.map_err(io(path))?;
-            return Ok(Some(lines));
-        }
-        whole += read as u64;
-        let line: Line = serde_json::from_slice(&text).map_err(|_| {
-            let line = lines.len() as u64 + 1;
-            JournalError::Damaged { path: path.to_owned(), line }
-        })?;
-        // Numbers go on by one, but after what was lost.
-        if line.number != last + 1 && (line.gone != Gone::Lost || line.number <= last) {
-            return Err(damaged);
-        }
-        last = line.number;
-        lines.push(line);
-    }
-}
-
-/// The file, for its owner alone, to be written at its end.
-fn append(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    file.sync_all()?;
-    // The name too; not every system lets a folder be opened.
-    if let Some(folder) = path.parent().and_then(|folder| File::open(folder).ok()) {
-        folder.sync_all()?;
-    }
-    Ok(file)
-}
-
-fn write(file: &mut File, line: &Line) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    file.write_all(&text)?;
-    file.sync_all()
 }
 
 /// Does again what these lines say, in their order.

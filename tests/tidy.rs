@@ -242,10 +242,30 @@ fn every_threat_names_tests_that_exist() {
         let cell = row.split(" | ").nth(3).unwrap_or_default();
         let tests: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test is named in: {row}");
-        for test in tests {
+        for test in &tests {
             assert!(code.contains(&format!("fn {test}(")), "there is no test {test}");
         }
+        assert!(tests.iter().any(|test| runs(&code, test)), "no test that runs by itself holds: {row}");
     }
+}
+
+/// Whether a function is a test that runs without being asked for.
+fn runs(code: &str, test: &str) -> bool {
+    code.match_indices(&format!("fn {test}(")).any(|(at, _)| {
+        let line = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let above = code[..line].lines().rev().map(str::trim_start);
+        let attributes: Vec<&str> =
+            above.take_while(|line| line.starts_with("#[") || line.starts_with("//")).collect();
+        attributes.iter().any(|line| line.starts_with("#[test]"))
+            && !attributes.iter().any(|line| line.starts_with("#[ignore"))
+    })
+}
+
+#[test]
+fn a_test_that_is_not_run_holds_nothing() {
+    let code = "#[test]\nfn runs_a() {}\n#[test]\n#[ignore = \"slow\"]\nfn waits() {}\nfn helper() {}\n";
+    assert!(runs(code, "runs_a"));
+    assert!(!runs(code, "waits") && !runs(code, "helper") && !runs(code, "absent"));
 }
 
 #[test]

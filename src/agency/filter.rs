@@ -6,8 +6,7 @@
 
 use super::cache::Cache;
 use super::key::Secret;
-use super::lanes::{BLOCK_WORDS, Lanes, Prefix};
-use pulp::{Simd, WithSimd};
+use super::lanes::{Lanes, Prefix, SMALL_BITS, SMALL_WORDS, Share, or_into};
 use zeroize::Zeroize;
 
 /// Bytes of output computed at a time for a token with many positions.
@@ -116,10 +115,6 @@ impl Drop for Words {
     }
 }
 
-/// Longest segment whose positions of one token are gathered in registers.
-const SMALL_BITS: u32 = 256;
-const SMALL_WORDS: usize = SMALL_BITS as usize / 64;
-
 /// Sets `count` distinct positions, drawn from `next`, of a segment of `bits` bits that begins at bit `start`.
 /// `count` must not exceed `bits`.
 #[inline]
@@ -146,103 +141,11 @@ pub(super) fn set_distinct(
     or_into(slots, start, own);
 }
 
-/// Adds gathered positions to the slots, from bit `start` on.
-fn or_into(slots: &mut [u8], start: u32, own: [u64; SMALL_WORDS]) {
-    let (first, shift) = (start as usize / 8, start % 8);
-    let mut carry = 0;
-    for (at, word) in own.into_iter().chain([0]).enumerate() {
-        let shifted = word << shift | carry;
-        carry = word.checked_shr(64 - shift).unwrap_or(0);
-        if shifted == 0 {
-            continue;
-        }
-        let target = &mut slots[first + 8 * at..];
-        match target.first_chunk_mut::<8>() {
-            Some(eight) => *eight = (u64::from_le_bytes(*eight) | shifted).to_le_bytes(),
-            // The last bytes of all; what would lie beyond them is zero.
-            None => target.iter_mut().zip(shifted.to_le_bytes()).for_each(|(slot, byte)| *slot |= byte),
-        }
-    }
-}
-
-/// A token whose output is asked for and not yet there.
-struct Waiting {
-    start: u32,
-    bits: u32,
-    count: usize,
-    domain: usize,
-    /// Number of its first block of output.
-    first: usize,
-    blocks: usize,
-}
-
-/// Sets the bits of tokens whose outputs are there, at the width of the machine's registers.
-struct SetAll<'w> {
-    tokens: &'w [Waiting],
-    lanes: &'w [Lanes],
-    seen: &'w mut Seen,
-    slots: &'w mut [u8],
-}
-
-impl WithSimd for SetAll<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for token in self.tokens {
-            let lanes = &self.lanes[token.domain];
-            let words = lanes.words(token.first, token.blocks);
-            if token.bits <= SMALL_BITS
-                && let Some(own) = gather(words, token.bits, token.count)
-            {
-                or_into(self.slots, token.start, own);
-                continue;
-            }
-            let (mut used, mut block) = (0, [0; BLOCK_WORDS]);
-            let next = || {
-                used += 1;
-                if let Some(word) = words.get(used - 1) {
-                    return *word;
-                }
-                let at = (used - 1) % BLOCK_WORDS;
-                if at == 0 {
-                    block = lanes.more(token.first, (used - 1) / BLOCK_WORDS);
-                }
-                block[at]
-            };
-            set_distinct(self.slots, (token.start, token.bits), token.count, next, self.seen);
-        }
-    }
-}
-
-/// The first `count` distinct positions that `words` give in a segment of `bits` bits, at most [`SMALL_BITS`]; none
-/// where the words do not suffice.
-#[inline(always)]
-fn gather(words: &[u32], bits: u32, count: usize) -> Option<[u64; SMALL_WORDS]> {
-    let mut own = [0u64; SMALL_WORDS];
-    // Every word is shifted, and by too far where the bit is another's: registers without a branch or an address.
-    let add = |own: &mut [u64; SMALL_WORDS], word: u32| {
-        let at = (u64::from(word) * u64::from(bits)) >> 32;
-        for (number, word) in own.iter_mut().enumerate() {
-            let shift = at.wrapping_sub(64 * number as u64);
-            *word |= if shift < 64 { 1 << shift } else { 0 };
-        }
-    };
-    let ones = |own: &[u64; SMALL_WORDS]| own.iter().map(|word| word.count_ones() as usize).sum::<usize>();
-    let (first, further) = words.split_at_checked(count)?;
-    first.iter().for_each(|word| add(&mut own, *word));
-    let mut further = further.iter();
-    while ones(&own) < count {
-        add(&mut own, *further.next()?);
-    }
-    Some(own)
-}
-
 /// Makes positions with one set of hash keys; one per worker thread.
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,
     /// By hash domain.
     lanes: Vec<Lanes>,
-    waiting: Vec<Waiting>,
     input: Vec<u8>,
     seen: Seen,
     found: Vec<u16>,
@@ -255,7 +158,6 @@ impl Positions {
         Self {
             domains: domains.iter().map(Secret::hasher).collect(),
             lanes: domains.iter().map(|key| Lanes::new(key.words())).collect(),
-            waiting: Vec::new(),
             input: Vec::new(),
             seen: Seen::default(),
             found: Vec::new(),
@@ -270,8 +172,8 @@ impl Positions {
         self.lanes.iter_mut().for_each(Zeroize::zeroize);
     }
 
-    /// Notes a token whose bits [`Positions::flush`] sets, so that many are hashed side by side; false where it is too
-    /// long for that. `prefix` is `lp(salt) || salt` of the target.
+    /// Notes a token whose bits [`Positions::flush`] sets, so that many are hashed side by side; false where it or its
+    /// segment is too long for that. `prefix` is `lp(salt) || salt` of the target.
     pub(super) fn queue(
         &mut self,
         domain: usize,
@@ -279,25 +181,13 @@ impl Positions {
         token: &[u8],
         count: usize,
     ) -> bool {
-        // A token wants a word for each position and one for each that comes twice; more are rare and made then.
-        let repeats = (count * count).div_ceil(2 * target.bits as usize) + 1;
-        let blocks = (count + repeats).div_ceil(BLOCK_WORDS);
-        let first = self.lanes[domain].asked();
-        if !self.lanes[domain].ask(prefix, token, blocks) {
-            return false;
-        }
-        self.waiting.push(Waiting { start: target.start, bits: target.bits, count, domain, first, blocks });
-        true
+        let share = Share { start: target.start, bits: target.bits, count: count as u32 };
+        self.lanes[domain].ask(prefix, token, share)
     }
 
     /// Sets the bits of all queued tokens.
     pub(super) fn flush(&mut self, slots: &mut [u8]) {
-        self.lanes.iter_mut().for_each(Lanes::hash);
-        if let Some(arch) = self.lanes.first().map(Lanes::arch) {
-            arch.dispatch(SetAll { tokens: &self.waiting, lanes: &self.lanes, seen: &mut self.seen, slots });
-        }
-        self.waiting.clear();
-        self.lanes.iter_mut().for_each(Lanes::clear);
+        self.lanes.iter_mut().for_each(|lanes| lanes.set(slots));
     }
 
     /// Sets `count` bits for a token. `cached`: salts repeat from record to record, so remember.
@@ -445,8 +335,11 @@ mod tests {
                     let target = Target { start: start + 37 * number as u32 % 8, bits: bits - 8 + 1, salt };
                     let count = count.min(target.bits as usize);
                     let prefix = Prefix::new([&crate::agency::key::length_prefix(salt), salt]);
-                    assert!(maker.queue(number % 2, (&target, &prefix), token, count));
-                    maker.insert(number % 2, target, token, count, false, &mut alone);
+                    let queued = maker.queue(number % 2, (&target, &prefix), token, count);
+                    assert_eq!(queued, target.bits <= SMALL_BITS);
+                    if queued {
+                        maker.insert(number % 2, target, token, count, false, &mut alone);
+                    }
                 }
             }
             maker.flush(&mut together);

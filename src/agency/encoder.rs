@@ -117,12 +117,16 @@ impl Encoder {
     /// Encodes persons in their order, on rayon's current pool.
     #[must_use]
     pub fn encode(&self, persons: &[Person]) -> EncodingBatch {
-        let blocks: Vec<EncodingBatch> =
-            persons.par_chunks(BLOCK_PERSONS).map(|block| self.encode_block(block)).collect();
-        let mut blocks = blocks.into_iter();
+        let mut blocks = self.encode_blocks(persons).into_iter();
         let mut all = blocks.next().unwrap_or_else(|| self.empty_batch());
         blocks.for_each(|block| all.append(block));
         all
+    }
+
+    /// As [`Encoder::encode`], in batches one after the other, which saves running them together.
+    #[must_use]
+    pub fn encode_blocks(&self, persons: &[Person]) -> Vec<EncodingBatch> {
+        persons.par_chunks(BLOCK_PERSONS).map(|block| self.encode_block(block)).collect()
     }
 
     fn encode_block(&self, persons: &[Person]) -> EncodingBatch {
@@ -131,9 +135,9 @@ impl Encoder {
         for (column, (view, _)) in out.slots.iter_mut().zip(self.schema.layout().slots()) {
             column.filters.reserve_exact(persons.len() * view.bits as usize / 8);
         }
+        worker.encode(&self.plan, persons, &mut out);
         for person in persons {
             out.refs.push(self.refs.record_ref(&person.local_id));
-            worker.encode(&self.plan, person, &mut out);
             if let Some(masks) = &mut out.presence {
                 masks.push(presence_mask(person));
             }

@@ -128,15 +128,12 @@ pub(super) fn set_distinct(
     if bits > SMALL_BITS {
         return distinct(bits, count, next, seen, |at| set_bit(slots, start + at));
     }
-    let mut own = [0u64; SMALL_WORDS];
-    let mut add = |own: &mut [u64; SMALL_WORDS]| {
+    let (mut own, mut left) = ([0u64; SMALL_WORDS], count);
+    while left > 0 {
         let at = (u64::from(next()) * u64::from(bits)) >> 32;
-        own[at as usize / 64] |= 1 << (at % 64);
-    };
-    // So many words give at most so many positions; then one word more for each that came twice.
-    (0..count).for_each(|_| add(&mut own));
-    while own.iter().map(|word| word.count_ones() as usize).sum::<usize>() < count {
-        add(&mut own);
+        let (word, bit) = (&mut own[at as usize / 64 % SMALL_WORDS], 1 << (at % 64));
+        left -= usize::from(*word & bit == 0);
+        *word |= bit;
     }
     or_into(slots, start, own);
 }
@@ -173,15 +170,9 @@ impl Positions {
     }
 
     /// Notes a token whose bits [`Positions::flush`] sets, so that many are hashed side by side; false where it or its
-    /// segment is too long for that. `prefix` is `lp(salt) || salt` of the target.
-    pub(super) fn queue(
-        &mut self,
-        domain: usize,
-        (target, prefix): (&Target<'_>, &Prefix),
-        token: &[u8],
-        count: usize,
-    ) -> bool {
-        let share = Share { start: target.start, bits: target.bits, count: count as u32 };
+    /// segment is too long for that. `prefix` is `lp(salt) || salt`.
+    #[inline]
+    pub(super) fn queue(&mut self, domain: usize, prefix: &Prefix, token: &[u8], share: &Share) -> bool {
         self.lanes[domain].ask(prefix, token, share)
     }
 
@@ -335,7 +326,8 @@ mod tests {
                     let target = Target { start: start + 37 * number as u32 % 8, bits: bits - 8 + 1, salt };
                     let count = count.min(target.bits as usize);
                     let prefix = Prefix::new([&crate::agency::key::length_prefix(salt), salt]);
-                    let queued = maker.queue(number % 2, (&target, &prefix), token, count);
+                    let share = Share::new(target.start, target.bits, count);
+                    let queued = maker.queue(number % 2, &prefix, token, &share);
                     assert_eq!(queued, target.bits <= SMALL_BITS);
                     if queued {
                         maker.insert(number % 2, target, token, count, false, &mut alone);

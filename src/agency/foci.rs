@@ -2,10 +2,11 @@
 //!
 //! May see: names, tokens, record, the rules of a schema. Must not see: keys, filters.
 
-use super::names::listed;
+use super::names::{SKELETON_LETTERS, listed, skeleton};
 use super::record::Person;
 use super::schema::form::FocusRule;
 use super::tokens::TokenSet;
+use zeroize::Zeroize;
 
 /// Shortest part of a family name that can stand for it (`de`, `la`, `al` can not).
 const PART_LETTERS_MIN: usize = 3;
@@ -29,6 +30,9 @@ pub(super) struct Names {
     pub(super) given: TokenSet,
     /// The whole family name, then its parts and aliases.
     pub(super) family: TokenSet,
+    /// Consonant skeletons of both lists, in their order.
+    pub(super) given_skeletons: TokenSet,
+    pub(super) family_skeletons: TokenSet,
     /// What the slots of the view at hand are about.
     pub(super) foci: Vec<Focus>,
 }
@@ -63,12 +67,27 @@ impl Names {
                 push_new(&mut self.family, &name.parts, 1, false);
             }
         }
+        self.list_skeletons();
+    }
+
+    fn list_skeletons(&mut self) {
+        let mut letters = Vec::with_capacity(2 * SKELETON_LETTERS);
+        let lists = [(&self.given, &mut self.given_skeletons), (&self.family, &mut self.family_skeletons)];
+        for (names, skeletons) in lists {
+            skeletons.clear();
+            for at in 0..names.len() {
+                skeleton(names.at(at), &mut letters);
+                skeletons.push(&[&letters]);
+            }
+        }
+        letters.zeroize();
     }
 
     /// Leaves no name in memory.
     pub(super) fn wipe(&mut self) {
-        self.given.wipe();
-        self.family.wipe();
+        let lists =
+            [&mut self.given, &mut self.family, &mut self.given_skeletons, &mut self.family_skeletons];
+        lists.into_iter().for_each(TokenSet::wipe);
     }
 
     /// What a slot about the record as a whole is about.

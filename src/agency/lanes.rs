@@ -66,24 +66,24 @@ impl Drop for KeyWords {
     }
 }
 
-/// Where a token's positions go.
+/// Where the positions of tokens go, each as many.
 #[derive(Clone, Copy)]
 pub(super) struct Share {
-    /// First bit of the segment among all slots.
-    pub(super) start: u32,
-    /// Bits of the segment.
-    pub(super) bits: u32,
-    /// Positions wanted, at most `bits`.
-    pub(super) count: u32,
+    start: u32,
+    bits: u32,
+    count: u32,
+    queue: usize,
 }
 
 impl Share {
-    /// Tokens of one queue take the same path: by the length of the segment, and whether one block of output gives
-    /// the positions and a word for each that is likely to come twice.
-    fn queue(self) -> usize {
-        let repeats = (self.count * self.count).div_ceil(2 * self.bits) + 1;
-        let long = self.count + repeats > BLOCK_WORDS as u32;
-        2 * usize::from(self.bits > USUAL_BITS) + usize::from(long)
+    /// `count` positions in the segment of `bits` bits that begins at bit `start` of all slots; at most `bits`.
+    pub(super) fn new(start: u32, bits: u32, count: usize) -> Self {
+        let count = count as u32;
+        // Tokens of one queue take the same path: by the length of the segment, and whether one block of output gives
+        // the positions, a word for each that is likely to come twice (count^2 / 2 bits) and one more.
+        let spare = (BLOCK_WORDS as u32 - 1).checked_sub(count);
+        let long = spare.is_none_or(|spare| count * count > 2 * spare * bits);
+        Self { start, bits, count, queue: 2 * usize::from(bits > USUAL_BITS) + usize::from(long) }
     }
 }
 
@@ -140,7 +140,7 @@ struct Queue {
 pub(super) struct Lanes {
     arch: Arch,
     key: KeyWords,
-    /// By [`Share::queue`].
+    /// By `Share::queue`.
     queues: [Queue; 4],
 }
 
@@ -151,12 +151,12 @@ impl Lanes {
 
     /// Asks for the positions of the input `prefix || lp(token) || token`; false where it is longer than
     /// [`INPUT_BYTES_MAX`] or the segment longer than [`SMALL_BITS`].
-    pub(super) fn ask(&mut self, prefix: &Prefix, token: &[u8], share: Share) -> bool {
+    pub(super) fn ask(&mut self, prefix: &Prefix, token: &[u8], share: &Share) -> bool {
         let bytes = 4 * prefix.count + 4 + token.len();
         if bytes > INPUT_BYTES_MAX || share.bits > SMALL_BITS {
             return false;
         }
-        let queue = &mut self.queues[share.queue()];
+        let queue = &mut self.queues[share.queue];
         let (group, lane) = (queue.asked / WIDTH, queue.asked % WIDTH);
         queue.asked += 1;
         if group == queue.groups.len() {
@@ -405,18 +405,18 @@ mod tests {
                     for at in 0..number {
                         let token = &text[..(bytes + at) % (longest + 1)];
                         let bits = [171, 128, 256, 192, 8][at % 5];
-                        let count = ([12, 29, 14, 100, 0][at % 4 + at / 40] as u32).min(bits);
-                        let share = Share { start: (173 * at) as u32 % (8192 - bits), bits, count };
+                        let count = [12, 29, 14, 100, 0][at % 4 + at / 40].min(bits as usize);
+                        let share = Share::new((173 * at) as u32 % (8192 - bits), bits, count);
                         let length = (token.len() as u32).to_le_bytes();
-                        assert!(lanes[at % 3].ask(&prefix, token, share));
+                        assert!(lanes[at % 3].ask(&prefix, token, &share));
                         plain(&roots[at % 3], &[&lengthed, &length[..], token].concat(), share, &mut alone);
                     }
                     lanes.iter_mut().for_each(|lanes| lanes.set(&mut together));
                     assert!(together == alone, "{number} inputs around {bytes} bytes");
                 }
-                let share = Share { start: 0, bits: 171, count: 1 };
-                assert!(!lanes[0].ask(&prefix, &text[..longest + 1], share), "longer than a block");
-                assert!(!lanes[0].ask(&prefix, b"an", Share { bits: 257, ..share }), "a long segment");
+                let too_long = &text[..longest + 1];
+                assert!(!lanes[0].ask(&prefix, too_long, &Share::new(0, 171, 1)), "longer than a block");
+                assert!(!lanes[0].ask(&prefix, b"an", &Share::new(0, 257, 1)), "a long segment");
             }
         }
     }

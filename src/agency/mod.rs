@@ -22,6 +22,7 @@ mod plan;
 pub mod propose;
 pub mod reader;
 pub mod record;
+mod salts;
 pub mod schema;
 pub mod selftest;
 pub mod submit;

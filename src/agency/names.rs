@@ -31,10 +31,23 @@ pub(super) fn listed(name: &[u8]) -> Option<&'static [u8]> {
 struct Rarity {
     /// Share of each origin per mille.
     shares: Vec<u64>,
-    given: HashMap<&'static [u8], Vec<u64>>,
-    family: HashMap<&'static [u8], Vec<u64>>,
+    /// By skeleton, as a number; at least what a skeleton of its length has that is not listed.
+    given: HashMap<u32, Vec<u32>>,
+    family: HashMap<u32, Vec<u32>>,
+    /// Rows of skeletons that are not listed, by length.
+    unlisted: [Vec<u32>; SKELETON_LETTERS],
     /// Skeletons of names that whole communities bear, whatever the table says.
-    denied: Vec<Vec<u8>>,
+    denied: Vec<u32>,
+}
+
+/// The row of a skeleton that is not listed.
+fn unlisted<'t>(rows: &'t [Vec<u32>; SKELETON_LETTERS], skeleton: &[u8]) -> &'t [u32] {
+    &rows[skeleton.len().clamp(1, SKELETON_LETTERS) - 1]
+}
+
+/// A skeleton as a number: at most four letters, zeros where there are fewer.
+fn packed(skeleton: &[u8]) -> u32 {
+    skeleton.iter().fold(0, |number, letter| number << 8 | u32::from(*letter))
 }
 
 /// Family names borne by whole communities: with one of them no pair of names is rare.
@@ -44,7 +57,7 @@ const DENIED: [&str; 32] = [
     "li", "zhang", "chen", "liu", "wong", "abdi", "hassan", "osman", "ibrahim",
 ];
 /// Parts per million of a skeleton of 1, 2, 3 or 4 letters that the table does not have.
-const FLOOR_PPM: [u64; SKELETON_LETTERS] = [5_000, 2_500, 800, 200];
+const FLOOR_PPM: [u32; SKELETON_LETTERS] = [5_000, 2_500, 800, 200];
 /// A pair is rare when at most one child in this many is expected to have it, unless a schema says otherwise.
 pub const RARE_ONE_IN: u64 = 60_000;
 
@@ -56,6 +69,7 @@ impl Rarity {
                 shares: Vec::new(),
                 given: HashMap::new(),
                 family: HashMap::new(),
+                unlisted: Default::default(),
                 denied: Vec::new(),
             };
             let mut origins: Vec<&str> = Vec::new();
@@ -69,6 +83,7 @@ impl Rarity {
                 };
                 if kind == "origins" {
                     (origins, made.shares) = rates(second).unzip();
+                    made.unlisted = FLOOR_PPM.map(|floor| vec![floor; origins.len()]);
                     continue;
                 }
                 let table = match kind {
@@ -76,32 +91,33 @@ impl Rarity {
                     "f" => &mut made.family,
                     _ => continue,
                 };
-                let mut row = vec![0; origins.len()];
+                let mut row = unlisted(&made.unlisted, second.as_bytes()).to_vec();
                 for (origin, ppm) in rates(cells.next().unwrap_or_default()) {
                     if let Some(at) = origins.iter().position(|known| *known == origin) {
-                        row[at] = ppm;
+                        row[at] = row[at].max(u32::try_from(ppm).unwrap_or(u32::MAX));
                     }
                 }
-                table.insert(second.as_bytes(), row);
+                table.insert(packed(second.as_bytes()), row);
             }
             for name in DENIED {
                 let mut out = Vec::new();
                 skeleton(name.as_bytes(), &mut out);
-                made.denied.push(out);
+                made.denied.push(packed(&out));
             }
             made
         })
     }
 
+    fn row<'t>(&'t self, table: &'t HashMap<u32, Vec<u32>>, skeleton: &[u8]) -> &'t [u32] {
+        let listed = table.get(&packed(skeleton)).map(Vec::as_slice);
+        listed.unwrap_or_else(|| unlisted(&self.unlisted, skeleton))
+    }
+
     /// Expected children with this given and this family skeleton, times 10^15.
     fn expected(&self, given: &[u8], family: &[u8]) -> u64 {
-        let floor = |sk: &[u8]| FLOOR_PPM[sk.len().clamp(1, SKELETON_LETTERS) - 1];
-        let (floor_g, floor_f) = (floor(given), floor(family));
-        let (row_g, row_f) = (self.given.get(given), self.family.get(family));
-        let rate =
-            |row: Option<&Vec<u64>>, at: usize, floor: u64| row.map_or(floor, |row| row[at].max(floor));
-        let of = |(at, share): (usize, &u64)| share * rate(row_g, at, floor_g) * rate(row_f, at, floor_f);
-        self.shares.iter().enumerate().map(of).sum()
+        let pairs = self.row(&self.given, given).iter().zip(self.row(&self.family, family));
+        let pairs = pairs.map(|(given, family)| u64::from(*given) * u64::from(*family));
+        self.shares.iter().zip(pairs).map(|(share, pair)| share * pair).sum()
     }
 }
 
@@ -111,7 +127,8 @@ impl Rarity {
 #[must_use]
 pub fn is_rare_pair(one: &[u8], other: &[u8], one_in: u64) -> bool {
     let table = Rarity::shared();
-    if table.denied.iter().any(|denied| denied == one || denied == other) {
+    let pair = [one, other].map(packed);
+    if table.denied.iter().any(|denied| pair.contains(denied)) {
         return false;
     }
     let expected = table.expected(one, other) + table.expected(other, one);

@@ -45,29 +45,35 @@ pub(super) struct Part {
 pub(super) struct Budget {
     budget: usize,
     bits: u32,
-    /// T by number of tokens, for the usual numbers.
-    totals: Vec<usize>,
+    /// Of so many tokens, what each inserts and how many insert one more; for the usual numbers.
+    splits: Vec<(usize, usize)>,
 }
 
-/// Tokens up to which T is kept.
-const TOTALS_KEPT: usize = 64;
+/// Tokens up to which the split of T is kept.
+const SPLITS_KEPT: usize = 64;
 
 impl Budget {
     /// `budget` is at most `bits`.
     pub(super) fn new(budget: usize, bits: u32) -> Self {
-        let totals = (0..=TOTALS_KEPT).map(|tokens| total(budget, bits, tokens)).collect();
-        Self { budget, bits, totals }
+        let splits = (0..=SPLITS_KEPT).map(|tokens| split(budget, bits, tokens)).collect();
+        Self { budget, bits, splits }
+    }
+
+    /// What each of so many tokens inserts, and how many of them, from the first on, insert one more.
+    pub(super) fn split(&self, tokens: usize) -> (usize, usize) {
+        self.splits.get(tokens).copied().unwrap_or_else(|| split(self.budget, self.bits, tokens))
     }
 
     /// Insertions of each of so many tokens.
     pub(super) fn shares(&self, tokens: usize) -> impl Iterator<Item = usize> + use<> {
-        let total = match self.totals.get(tokens) {
-            Some(total) => *total,
-            None => total(self.budget, self.bits, tokens),
-        };
-        let (each, more) = (total.checked_div(tokens).unwrap_or(0), total.checked_rem(tokens).unwrap_or(0));
+        let (each, more) = self.split(tokens);
         (0..tokens).map(move |token| each + usize::from(token < more))
     }
+}
+
+fn split(budget: usize, bits: u32, tokens: usize) -> (usize, usize) {
+    let total = total(budget, bits, tokens);
+    (total.checked_div(tokens).unwrap_or(0), total.checked_rem(tokens).unwrap_or(0))
 }
 
 /// T by the first four terms of its series, rounded, in integers: bits and tokens below 2^25 together do not overflow.
@@ -97,7 +103,7 @@ pub(super) struct ViewPlan {
     pub(super) rare: Option<u64>,
     pub(super) tag: Option<TagBits>,
     pub(super) segments: Vec<SegmentPlan>,
-    /// Flips a slot.
+    /// Flips of the whole slot, where diffusion mixes it.
     pub(super) flips: usize,
     /// Whether keyed diffusion mixes the slot before it leaves.
     pub(super) diffused: bool,

@@ -9,6 +9,8 @@ use zeroize::Zeroize;
 pub(super) struct TokenSet {
     bytes: Vec<u8>,
     spans: Vec<(u32, u32)>,
+    /// Bigrams on their way into the set.
+    pairs: Vec<u16>,
 }
 
 impl TokenSet {
@@ -20,6 +22,7 @@ impl TokenSet {
     pub(super) fn wipe(&mut self) {
         self.bytes.zeroize();
         self.spans.zeroize();
+        self.pairs.zeroize();
     }
     pub(super) fn len(&self) -> usize {
         self.spans.len()
@@ -46,12 +49,25 @@ impl TokenSet {
     pub(super) fn finish(&mut self) {
         let bytes = &self.bytes;
         let of = |span: &(u32, u32)| &bytes[span.0 as usize..span.1 as usize];
-        // Bigrams as numbers: a call to compare two bytes costs more than the comparison.
-        self.spans.sort_unstable_by(|a, b| match (of(a), of(b)) {
-            ([a0, a1], [b0, b1]) => u16::from_be_bytes([*a0, *a1]).cmp(&u16::from_be_bytes([*b0, *b1])),
-            (a, b) => a.cmp(b),
-        });
+        self.spans.sort_unstable_by(|a, b| of(a).cmp(of(b)));
         self.spans.dedup_by(|a, b| of(a) == of(b));
+    }
+    /// Makes it the bigrams of the words, padded once each side (`_a`, `al`, `l_`), sorted and distinct: as numbers,
+    /// because a call to compare two bytes costs more than the comparison.
+    fn set_bigrams<'t>(&mut self, words: impl Iterator<Item = &'t str>) {
+        self.clear();
+        self.pairs.clear();
+        for word in words {
+            let mut previous = PAD;
+            for byte in word.bytes().chain([PAD]) {
+                self.pairs.push(u16::from_be_bytes([previous, byte]));
+                previous = byte;
+            }
+        }
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.bytes.extend(self.pairs.iter().flat_map(|pair| pair.to_be_bytes()));
+        self.spans.extend((0..self.pairs.len() as u32).map(|number| (2 * number, 2 * number + 2)));
     }
 }
 
@@ -61,28 +77,17 @@ const PAD: u8 = b'_';
 /// Fills `set` with the tokens of a text.
 pub(super) fn text_tokens(rule: TokenRule, text: &str, set: &mut TokenSet) {
     set.clear();
+    let words = || text.split(' ').filter(|word| !word.is_empty());
     match rule {
         _ if text.is_empty() => {}
-        TokenRule::Bigrams => bigrams(text.as_bytes(), set),
-        TokenRule::Words => text.split(' ').filter(|w| !w.is_empty()).for_each(|w| set.push(&[w.as_bytes()])),
-        TokenRule::WordBigrams => {
-            text.split(' ').filter(|w| !w.is_empty()).for_each(|w| bigrams(w.as_bytes(), set));
-        }
+        TokenRule::Bigrams => return set.set_bigrams(std::iter::once(text)),
+        TokenRule::WordBigrams => return set.set_bigrams(words()),
+        TokenRule::Words => words().for_each(|word| set.push(&[word.as_bytes()])),
         TokenRule::Exact | TokenRule::Date | TokenRule::DayMonth | TokenRule::Levels => {
             set.push(&[text.as_bytes()]);
         }
     }
     set.finish();
-}
-
-/// Bigrams of the bytes, padded once each side: `_a`, `al`, `l_`.
-fn bigrams(text: &[u8], set: &mut TokenSet) {
-    let mut previous = PAD;
-    for byte in text {
-        set.push(&[&[previous, *byte]]);
-        previous = *byte;
-    }
-    set.push(&[&[previous, PAD]]);
 }
 
 /// Fills `set` with the tokens of a value that does not depend on what a slot is about.

@@ -52,6 +52,9 @@ pub struct BatchError {
     pub expected: usize,
 }
 
+/// Bytes of rows hashed together, at least.
+const DIGEST_RUN_BYTES: usize = 64 << 10;
+
 impl EncodingBatch {
     /// An empty batch of a layout.
     #[must_use]
@@ -136,28 +139,50 @@ impl EncodingBatch {
     /// When a row is out of range.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
-        let n = self.len().max(1);
-        let slots = self.slots.iter().map(|column| {
-            let bytes = column.filters.len() / n;
-            let mut filters = Vec::with_capacity(rows.len() * bytes);
-            rows.iter().for_each(|row| filters.extend(&column.filters[row * bytes..(row + 1) * bytes]));
-            let tags = column.tags.as_ref().map(|tags| rows.iter().map(|row| tags[*row]).collect());
-            SlotColumn { filters, tags }
-        });
-        let exact = self.exact.iter().map(|column| ExactColumn {
+        let rows: Vec<(usize, usize)> = rows.iter().map(|row| (0, *row)).collect();
+        Self::select_from(std::slice::from_ref(self), &rows)
+            .unwrap_or_else(|| Self::empty(Arc::clone(&self.layout)))
+    }
+
+    /// Records of several batches of one layout, each by the number of its batch and its row there, in that order; none
+    /// of no batch.
+    ///
+    /// # Panics
+    /// When a batch or a row is out of range.
+    #[must_use]
+    pub fn select_from(batches: &[Self], rows: &[(usize, usize)]) -> Option<Self> {
+        let first = batches.first()?;
+        // Column by column: a processor fetches many rows of one column at once.
+        let slots =
+            first.slots.iter().zip(first.layout.slots()).enumerate().map(|(slot, (column, (view, _)))| {
+                let bytes = view.bits as usize / 8;
+                let mut filters = Vec::with_capacity(rows.len() * bytes);
+                for &(batch, row) in rows {
+                    filters.extend_from_slice(
+                        &batches[batch].slots[slot].filters[row * bytes..(row + 1) * bytes],
+                    );
+                }
+                let tag =
+                    |&(batch, row): &(usize, usize)| Some(batches[batch].slots[slot].tags.as_ref()?[row]);
+                let tags = column.tags.as_ref().map(|_| rows.iter().filter_map(tag).collect());
+                SlotColumn { filters, tags }
+            });
+        let exact = first.exact.iter().enumerate().map(|(number, column)| ExactColumn {
             attribute: column.attribute.clone(),
-            tokens: rows.iter().map(|row| column.tokens[*row]).collect(),
+            tokens: rows.iter().map(|(batch, row)| batches[*batch].exact[number].tokens[*row]).collect(),
         });
-        let payload = if self.payload.is_empty() { &[][..] } else { rows };
-        Self {
-            layout: Arc::clone(&self.layout),
-            refs: rows.iter().map(|row| self.refs[*row]).collect(),
+        let mask = |&(batch, row): &(usize, usize)| Some(batches[batch].presence.as_ref()?[row]);
+        let id = |&(batch, row): &(usize, usize)| Some(batches[batch].local_ids.as_ref()?[row].clone());
+        let payload = if first.layout.payload().is_empty() { &[][..] } else { rows };
+        Some(Self {
+            layout: Arc::clone(&first.layout),
+            refs: rows.iter().map(|(batch, row)| batches[*batch].refs[*row]).collect(),
             slots: slots.collect(),
-            presence: self.presence.as_ref().map(|masks| rows.iter().map(|row| masks[*row]).collect()),
+            presence: first.presence.as_ref().map(|_| rows.iter().filter_map(mask).collect()),
             exact: exact.collect(),
-            payload: payload.iter().map(|row| self.payload[*row]).collect(),
-            local_ids: self.local_ids.as_ref().map(|ids| rows.iter().map(|row| ids[*row].clone()).collect()),
-        }
+            payload: payload.iter().map(|(batch, row)| batches[*batch].payload[*row]).collect(),
+            local_ids: first.local_ids.as_ref().map(|_| rows.iter().filter_map(id).collect()),
+        })
     }
 
     /// Appends the records of `other`, which has the same layout.
@@ -184,9 +209,9 @@ impl EncodingBatch {
     /// Feeds each record, in order, into `hasher`: ref, then per slot filter and tag, presence, exact
     /// tokens, payload as text. Independent of how the records are cut into batches.
     pub fn update_digest(&self, hasher: &mut blake3::Hasher) {
-        let mut row_bytes = Vec::with_capacity(self.layout.encoding_bytes() + 256);
+        // The hash is several times quicker on long runs than on one row after the other.
+        let mut row_bytes = Vec::with_capacity(DIGEST_RUN_BYTES + self.layout.encoding_bytes() + 256);
         for row in 0..self.len() {
-            row_bytes.clear();
             row_bytes.extend_from_slice(self.refs[row].as_bytes());
             for (slot, column) in self.slots.iter().enumerate() {
                 row_bytes.extend_from_slice(self.filter(slot, row));
@@ -204,7 +229,10 @@ impl EncodingBatch {
             if let Some(payload) = self.payload.get(row) {
                 payload.push_bytes(&mut row_bytes);
             }
-            hasher.update(&row_bytes);
+            if row_bytes.len() >= DIGEST_RUN_BYTES || row + 1 == self.len() {
+                hasher.update(&row_bytes);
+                row_bytes.clear();
+            }
         }
     }
 

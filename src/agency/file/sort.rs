@@ -37,26 +37,29 @@ pub(super) fn push_row(to: &mut EncodingBatch, from: &EncodingBatch, row: usize)
     }
 }
 
-/// Hands out the rows of a batch in the order of their refs, `block` at a time.
+/// Hands out the rows of batches in the order of their refs, `block` at a time.
 pub(super) fn sorted_blocks<E>(
-    batch: &EncodingBatch,
+    batches: &[EncodingBatch],
     block: usize,
     mut take: impl FnMut(EncodingBatch) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut order: Vec<usize> = (0..batch.len()).collect();
-    order.sort_unstable_by_key(|row| (batch.refs[*row], *row));
+    let rows = |(number, batch): (usize, &EncodingBatch)| {
+        let refs = batch.refs.clone();
+        refs.into_iter().enumerate().map(move |(row, record)| (record, (number, row)))
+    };
+    let mut order: Vec<(RecordRef, (usize, usize))> = batches.iter().enumerate().flat_map(rows).collect();
+    order.sort_unstable();
     for rows in order.chunks(block) {
-        let mut out = EncodingBatch::empty(Arc::clone(&batch.layout));
-        rows.iter().for_each(|row| push_row(&mut out, batch, *row));
-        take(out)?;
+        let rows: Vec<(usize, usize)> = rows.iter().map(|(_, at)| *at).collect();
+        EncodingBatch::select_from(batches, &rows).map_or(Ok(()), &mut take)?;
     }
     Ok(())
 }
 
-/// Writes a batch as a sorted run: a nameless file in `folder`, gone when closed.
-pub(super) fn spill(batch: &EncodingBatch, folder: &Path) -> Result<File, Error> {
+/// Writes batches as one sorted run: a nameless file in `folder`, gone when closed.
+pub(super) fn spill(batches: &[EncodingBatch], folder: &Path) -> Result<File, Error> {
     let mut writer: Option<StreamWriter<BufWriter<File>>> = None;
-    sorted_blocks(batch, RUN_BLOCK_ROWS, |block| {
+    sorted_blocks(batches, RUN_BLOCK_ROWS, |block| {
         let record = to_record_batch(&block).map_err(Error::other)?;
         let writer = match &mut writer {
             Some(writer) => writer,

@@ -35,7 +35,9 @@ pub struct EncodingWriter<'a> {
     folder: PathBuf,
     memory_bytes: usize,
     row_bytes: usize,
-    pending: EncodingBatch,
+    /// Encodings not yet in a run, as they were made: to run them together would copy them twice.
+    pending: Vec<EncodingBatch>,
+    pending_records: usize,
     runs: Vec<File>,
     records: u64,
     tests: SelfTest,
@@ -56,7 +58,8 @@ impl<'a> EncodingWriter<'a> {
             folder: folder.to_owned(),
             memory_bytes: MEMORY_BYTES,
             row_bytes,
-            pending: encoder.empty_batch(),
+            pending: Vec::new(),
+            pending_records: 0,
             runs: Vec::new(),
             records: 0,
             tests: SelfTest::new(encoder.schema()),
@@ -79,10 +82,15 @@ impl<'a> EncodingWriter<'a> {
         if self.records > limits::DATASET_RECORDS_MAX {
             return Err(FileError::TooMany { path: shown(&self.path), found: self.records });
         }
-        let batch = self.encoder.encode(persons);
-        self.tests.add(persons, &batch);
-        self.pending.append(batch);
-        if self.pending.len() * self.row_bytes > self.memory_bytes {
+        let mut rest = persons;
+        for batch in self.encoder.encode_blocks(persons) {
+            let (block, after) = rest.split_at(batch.len());
+            rest = after;
+            self.tests.add(block, &batch);
+            self.pending.push(batch);
+        }
+        self.pending_records += persons.len();
+        if self.pending_records * self.row_bytes > self.memory_bytes {
             self.spill_pending()?;
         }
         Ok(())
@@ -95,8 +103,9 @@ impl<'a> EncodingWriter<'a> {
     }
 
     fn spill_pending(&mut self) -> Result<(), FileError> {
-        let batch = std::mem::replace(&mut self.pending, self.encoder.empty_batch());
-        self.runs.push(spill(&batch, &self.folder).map_err(|e| io(&self.path, e))?);
+        let batches = std::mem::take(&mut self.pending);
+        self.pending_records = 0;
+        self.runs.push(spill(&batches, &self.folder).map_err(|e| io(&self.path, e))?);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 use super::cache::Cache;
 use super::key::Secret;
 use super::lanes::{Lanes, Prefix, SMALL_BITS, SMALL_WORDS, Share, or_into};
+use pulp::{Simd, WithSimd};
 use zeroize::Zeroize;
 
 /// Bytes of output computed at a time for a token with many positions.
@@ -102,6 +103,13 @@ impl Words {
         self.used += 1;
         self.words[self.used - 1]
     }
+    /// The next `count` words, where so many are there already.
+    #[inline(always)]
+    fn ready(&mut self, count: usize) -> Option<&[u32]> {
+        let words = self.words.get(self.used..self.used + count)?;
+        self.used += count;
+        Some(words)
+    }
     /// A number below `bound`.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.next()) * u64::from(bound)) >> 32) as u32
@@ -138,6 +146,50 @@ pub(super) fn set_distinct(
     or_into(slots, start, own);
 }
 
+/// Draws positions of a segment for several tokens, each as many distinct ones as it wants, at the width of the
+/// machine's registers: the positions that [`set_distinct`] draws.
+pub(super) struct Filler<'f, C> {
+    pub(super) slots: &'f mut [u8],
+    pub(super) start: u32,
+    pub(super) bits: u32,
+    /// What each token wants.
+    pub(super) counts: C,
+    pub(super) words: &'f mut Words,
+    pub(super) seen: &'f mut Seen,
+}
+
+impl<C: Iterator<Item = usize>> WithSimd for Filler<'_, C> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { slots, start, bits, counts, words, seen } = self;
+        for count in counts {
+            let ready = if bits <= SMALL_BITS { words.ready(count) } else { None };
+            let Some(ready) = ready else {
+                set_distinct(slots, (start, bits), count, || words.next(), seen);
+                continue;
+            };
+            let mut own = [0; SMALL_WORDS];
+            ready.iter().for_each(|word| add(&mut own, bits, *word));
+            while own.iter().map(|word| word.count_ones() as usize).sum::<usize>() < count {
+                add(&mut own, bits, words.next());
+            }
+            or_into(slots, start, own);
+        }
+    }
+}
+
+/// Adds one position. Every word is shifted, and by too far where the bit is another's: registers without a branch or
+/// an address.
+#[inline(always)]
+fn add(own: &mut [u64; SMALL_WORDS], bits: u32, drawn: u32) {
+    let at = (u64::from(drawn) * u64::from(bits)) >> 32;
+    for (number, word) in own.iter_mut().enumerate() {
+        let shift = at.wrapping_sub(64 * number as u64);
+        *word |= if shift < 64 { 1 << shift } else { 0 };
+    }
+}
+
 /// Makes positions with one set of hash keys; one per worker thread.
 pub(super) struct Positions {
     domains: Vec<blake3::Hasher>,
@@ -169,16 +221,23 @@ impl Positions {
         self.lanes.iter_mut().for_each(Zeroize::zeroize);
     }
 
-    /// Notes a token whose bits [`Positions::flush`] sets, so that many are hashed side by side; false where it or its
-    /// segment is too long for that. `prefix` is `lp(salt) || salt`.
+    /// Sets the bits of a token, now or in [`Positions::flush`], so that many are hashed side by side; false where it
+    /// or its segment is too long for that. `prefix` is `lp(salt) || salt`.
     #[inline]
-    pub(super) fn queue(&mut self, domain: usize, prefix: &Prefix, token: &[u8], share: &Share) -> bool {
-        self.lanes[domain].ask(prefix, token, share)
+    pub(super) fn queue(
+        &mut self,
+        domain: usize,
+        prefix: &Prefix,
+        token: &[u8],
+        share: &Share,
+        slots: &mut [u8],
+    ) -> bool {
+        self.lanes[domain].ask(prefix, token, share, slots)
     }
 
     /// Sets the bits of all queued tokens.
     pub(super) fn flush(&mut self, slots: &mut [u8]) {
-        self.lanes.iter_mut().for_each(|lanes| lanes.set(slots));
+        self.lanes.iter_mut().for_each(|lanes| lanes.finish(slots));
     }
 
     /// Sets `count` bits for a token. `cached`: salts repeat from record to record, so remember.
@@ -327,7 +386,7 @@ mod tests {
                     let count = count.min(target.bits as usize);
                     let prefix = Prefix::new([&crate::agency::key::length_prefix(salt), salt]);
                     let share = Share::new(target.start, target.bits, count);
-                    let queued = maker.queue(number % 2, &prefix, token, &share);
+                    let queued = maker.queue(number % 2, &prefix, token, &share, &mut together);
                     assert_eq!(queued, target.bits <= SMALL_BITS);
                     if queued {
                         maker.insert(number % 2, target, token, count, false, &mut alone);

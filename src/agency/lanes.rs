@@ -129,10 +129,9 @@ impl Prefix {
     }
 }
 
-/// Inputs that take the same path.
-#[derive(Default)]
+/// Inputs that take the same path, until there are sixteen: few enough to stay in the processor's nearest cache.
 struct Queue {
-    groups: Vec<Group>,
+    group: Group,
     asked: usize,
 }
 
@@ -146,23 +145,21 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(key: KeyWords) -> Self {
-        Self { arch: Arch::new(), key, queues: Default::default() }
+        let queues = std::array::from_fn(|_| Queue { group: Group::EMPTY, asked: 0 });
+        Self { arch: Arch::new(), key, queues }
     }
 
-    /// Asks for the positions of the input `prefix || lp(token) || token`; false where it is longer than
-    /// [`INPUT_BYTES_MAX`] or the segment longer than [`SMALL_BITS`].
-    pub(super) fn ask(&mut self, prefix: &Prefix, token: &[u8], share: &Share) -> bool {
+    /// Sets the positions of the input `prefix || lp(token) || token`, now or with those that follow, at the latest in
+    /// [`Lanes::finish`]; false where it is longer than [`INPUT_BYTES_MAX`] or the segment longer than [`SMALL_BITS`].
+    #[inline]
+    pub(super) fn ask(&mut self, prefix: &Prefix, token: &[u8], share: &Share, slots: &mut [u8]) -> bool {
         let bytes = 4 * prefix.count + 4 + token.len();
         if bytes > INPUT_BYTES_MAX || share.bits > SMALL_BITS {
             return false;
         }
         let queue = &mut self.queues[share.queue];
-        let (group, lane) = (queue.asked / WIDTH, queue.asked % WIDTH);
+        let (group, lane) = (&mut queue.group, queue.asked % WIDTH);
         queue.asked += 1;
-        if group == queue.groups.len() {
-            queue.groups.push(Group::EMPTY);
-        }
-        let group = &mut queue.groups[group];
         let (before, own) = group.block.split_at_mut(prefix.count);
         before.iter_mut().zip(&prefix.words).for_each(|(to, word)| to[lane] = *word);
         let (whole, rest) = token.as_chunks::<4>();
@@ -175,24 +172,30 @@ impl Lanes {
         }
         group.bytes[lane] = bytes as u32;
         (group.start[lane], group.bits[lane], group.count[lane]) = (share.start, share.bits, share.count);
+        if queue.asked == WIDTH {
+            self.set(share.queue, slots);
+        }
         true
     }
 
-    /// Sets the positions of all that waits, and starts afresh.
-    pub(super) fn set(&mut self, slots: &mut [u8]) {
-        for (number, queue) in self.queues.iter_mut().enumerate() {
-            let groups = &mut queue.groups[..queue.asked.div_ceil(WIDTH)];
-            let key = &self.key;
-            if number < 2 {
-                self.arch.dispatch(SetAll::<USUAL_WORDS> { key, groups, slots });
-            } else {
-                self.arch.dispatch(SetAll::<{ 2 * SMALL_WORDS }> { key, groups, slots });
+    /// Sets the positions of all that waits.
+    pub(super) fn finish(&mut self, slots: &mut [u8]) {
+        for number in 0..self.queues.len() {
+            if self.queues[number].asked > 0 {
+                self.set(number, slots);
             }
-            for group in groups {
-                (group.block, group.count) = (Group::EMPTY.block, Group::EMPTY.count);
-            }
-            queue.asked = 0;
         }
+    }
+
+    fn set(&mut self, number: usize, slots: &mut [u8]) {
+        let (key, queue) = (&self.key, &mut self.queues[number]);
+        let group = &queue.group;
+        if number < 2 {
+            self.arch.dispatch(SetGroup::<USUAL_WORDS> { key, group, slots });
+        } else {
+            self.arch.dispatch(SetGroup::<{ 2 * SMALL_WORDS }> { key, group, slots });
+        }
+        (queue.group.block, queue.group.count, queue.asked) = (Group::EMPTY.block, Group::EMPTY.count, 0);
     }
 }
 
@@ -200,60 +203,61 @@ impl Zeroize for Lanes {
     fn zeroize(&mut self) {
         for queue in &mut self.queues {
             queue.asked = 0;
-            for group in &mut queue.groups {
-                group.block.zeroize();
-                group.count.zeroize();
-            }
+            queue.group.block.zeroize();
+            queue.group.count.zeroize();
         }
     }
 }
+
+/// Bytes that [`or_into`] reaches at once: where as many follow a segment's beginning it takes the short way.
+pub(super) const REACHED_BYTES: usize = 8 * (SMALL_WORDS + 1);
 
 /// Adds gathered positions to the slots, from bit `start` on.
 #[inline(always)]
 pub(super) fn or_into(slots: &mut [u8], start: u32, own: [u64; SMALL_WORDS]) {
     let (first, shift) = (start as usize / 8, start % 8);
-    let mut carry = 0;
-    for (at, word) in own.into_iter().chain([0]).enumerate() {
-        let shifted = word << shift | carry;
-        carry = word.checked_shr(64 - shift).unwrap_or(0);
-        if shifted == 0 {
-            continue;
+    let (mut words, mut carry) = ([0u64; SMALL_WORDS + 1], 0);
+    for (to, word) in words.iter_mut().zip(own) {
+        *to = word << shift | carry;
+        carry = word >> 1 >> (63 - shift);
+    }
+    words[SMALL_WORDS] = carry;
+    let target = &mut slots[first..];
+    if let Some(reached) = target.first_chunk_mut::<REACHED_BYTES>() {
+        for (eight, word) in reached.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *eight = (u64::from_le_bytes(*eight) | word).to_le_bytes();
         }
-        let target = &mut slots[first + 8 * at..];
-        match target.first_chunk_mut::<8>() {
-            Some(eight) => *eight = (u64::from_le_bytes(*eight) | shifted).to_le_bytes(),
-            // The last bytes of all; what would lie beyond them is zero.
-            None => target.iter_mut().zip(shifted.to_le_bytes()).for_each(|(slot, byte)| *slot |= byte),
-        }
+    } else {
+        // The last bytes of all; what would lie beyond them is zero.
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        target.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot |= byte);
     }
 }
 
-struct SetAll<'g, const WORDS: usize> {
+struct SetGroup<'g, const WORDS: usize> {
     key: &'g KeyWords,
-    groups: &'g [Group],
+    group: &'g Group,
     slots: &'g mut [u8],
 }
 
-impl<const WORDS: usize> WithSimd for SetAll<'_, WORDS> {
+impl<const WORDS: usize> WithSimd for SetGroup<'_, WORDS> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for group in self.groups {
-            let mut own = [[0; WIDTH]; WORDS];
-            for at in 0..WIDTH / S::U32_LANES {
-                let found = gather::<S, WORDS>(simd, self.key, group, at);
-                for (to, found) in own.iter_mut().zip(found) {
-                    S::as_mut_simd_u32s(to).0[at] = found;
-                }
+        let mut own = [[0; WIDTH]; WORDS];
+        for at in 0..WIDTH / S::U32_LANES {
+            let found = gather::<S, WORDS>(simd, self.key, self.group, at);
+            for (to, found) in own.iter_mut().zip(found) {
+                S::as_mut_simd_u32s(to).0[at] = found;
             }
-            set_group(&own, &group.start, self.slots);
         }
+        add_group(&own, &self.group.start, self.slots);
     }
 }
 
 /// Adds the positions of sixteen tokens to the slots; those that go to one segment, which stand side by side, together.
 #[inline(always)]
-fn set_group<const WORDS: usize>(own: &[Vector; WORDS], starts: &Vector, slots: &mut [u8]) {
+fn add_group<const WORDS: usize>(own: &[Vector; WORDS], starts: &Vector, slots: &mut [u8]) {
     let mut sum = [0u64; SMALL_WORDS];
     for (lane, start) in starts.iter().enumerate() {
         for (pair, sum) in own.as_chunks::<2>().0.iter().zip(&mut sum) {
@@ -408,15 +412,18 @@ mod tests {
                         let count = [12, 29, 14, 100, 0][at % 4 + at / 40].min(bits as usize);
                         let share = Share::new((173 * at) as u32 % (8192 - bits), bits, count);
                         let length = (token.len() as u32).to_le_bytes();
-                        assert!(lanes[at % 3].ask(&prefix, token, &share));
+                        assert!(lanes[at % 3].ask(&prefix, token, &share, &mut together));
                         plain(&roots[at % 3], &[&lengthed, &length[..], token].concat(), share, &mut alone);
                     }
-                    lanes.iter_mut().for_each(|lanes| lanes.set(&mut together));
+                    lanes.iter_mut().for_each(|lanes| lanes.finish(&mut together));
                     assert!(together == alone, "{number} inputs around {bytes} bytes");
                 }
                 let too_long = &text[..longest + 1];
-                assert!(!lanes[0].ask(&prefix, too_long, &Share::new(0, 171, 1)), "longer than a block");
-                assert!(!lanes[0].ask(&prefix, b"an", &Share::new(0, 257, 1)), "a long segment");
+                assert!(
+                    !lanes[0].ask(&prefix, too_long, &Share::new(0, 171, 1), &mut []),
+                    "longer than a block"
+                );
+                assert!(!lanes[0].ask(&prefix, b"an", &Share::new(0, 257, 1), &mut []), "a long segment");
             }
         }
     }

@@ -133,6 +133,8 @@ pub(super) struct Plan {
     pub(super) views: Vec<ViewPlan>,
     /// Bytes of the slots of all views, before diffusion.
     pub(super) slot_bytes: usize,
+    /// As they leave.
+    pub(super) out_bytes: usize,
     pub(super) exact: Vec<(AttributeName, ExactSource)>,
     pub(super) payload: Vec<PayloadColumn>,
     pub(super) filler: bool,
@@ -183,6 +185,7 @@ impl Plan {
         Self {
             views,
             slot_bytes: next_byte,
+            out_bytes: schema.layout().encoding_bytes(),
             exact: exact.map(|exact| (exact.name.clone(), exact.reads)).collect(),
             payload: form.payload.clone(),
             filler: form.filler,

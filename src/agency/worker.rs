@@ -4,16 +4,17 @@
 //! about come from [`super::foci`], their salts from [`super::salts`].
 
 use super::diffuse::{Diffusion, Scratch};
-use super::filter::{Positions, Seen, Target, Words, set_distinct};
+use super::filter::{Filler, Positions, Seen, Target, Words, set_distinct};
 use super::foci::{Focus, Names};
 use super::key::{Secret, length_prefix};
-use super::lanes::{Prefix, Share};
+use super::lanes::{Prefix, REACHED_BYTES, Share};
 use super::plan::{Plan, SegmentPlan, ViewPlan};
 use super::record::Person;
 use super::salts::{Salt, Salts};
 use super::schema::form::Source;
 use super::tokens::{TokenSet, person_tokens, text_tokens};
 use crate::wire::EncodingBatch;
+use pulp::Arch;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -25,6 +26,7 @@ const USUAL_TOKENS: usize = 7;
 
 /// Scratch space of one thread; holds keys while it lives, and the last person until [`Worker::wipe`].
 pub(super) struct Worker {
+    arch: Arch,
     positions: Positions,
     salts: Salts,
     noise: blake3::Hasher,
@@ -63,6 +65,7 @@ impl Worker {
         maps: Arc<[Option<Diffusion>]>,
     ) -> Self {
         Self {
+            arch: Arch::new(),
             positions: Positions::new(domains),
             salts: Salts::new(salts),
             noise,
@@ -84,7 +87,7 @@ impl Worker {
         let mut drafts = std::mem::take(&mut self.drafts);
         for persons in persons.chunks(PERSONS_TOGETHER) {
             self.slots.clear();
-            self.slots.resize(persons.len() * plan.slot_bytes, 0);
+            self.slots.resize(persons.len() * plan.slot_bytes + REACHED_BYTES, 0);
             for (number, (person, draft)) in persons.iter().zip(&mut drafts).enumerate() {
                 self.draft(plan, person, number * plan.slot_bytes, draft);
             }
@@ -200,7 +203,9 @@ impl Worker {
                 let shares = [Share::new(start, bits, each + 1), Share::new(start, bits, each)];
                 for number in 0..set.len() {
                     let (token, fewer) = (set.at(number), usize::from(number >= more));
-                    if view.cached || !self.positions.queue(domain, &prefix, token, &shares[fewer]) {
+                    if view.cached
+                        || !self.positions.queue(domain, &prefix, token, &shares[fewer], &mut self.slots)
+                    {
                         let count = each + 1 - fewer;
                         self.positions.insert(domain, target, token, count, view.cached, &mut self.slots);
                     }
@@ -224,17 +229,20 @@ impl Worker {
     fn draw_permanent(&mut self, plan: &Plan, noise: &mut Option<Words>, draft: &mut Draft) {
         draft.flips.clear();
         draft.order.clear();
+        let mut flipped = 0;
+        if noise.is_some() {
+            draft.flips.resize(plan.out_bytes + REACHED_BYTES, 0);
+        }
         for view in &plan.views {
             let first = draft.order.len();
             draft.order.extend(0..view.slots);
             let Some(noise) = noise else { continue };
             for _ in 0..view.slots {
-                let slot = draft.flips.len();
-                draft.flips.resize(slot + view.out_bytes, 0);
+                let slot = &mut draft.flips[flipped..];
                 for (start, bits, flips) in view.flipped() {
-                    let at = (start, bits);
-                    set_distinct(&mut draft.flips[slot..], at, flips, || noise.next(), &mut self.seen);
+                    set_distinct(slot, (start, bits), flips, || noise.next(), &mut self.seen);
                 }
+                flipped += view.out_bytes;
             }
             for left in (2..=view.slots).rev() {
                 let chosen = noise.below(left as u32) as usize;
@@ -273,9 +281,16 @@ impl Worker {
         for part in &segment.parts {
             let own = self.sets[part.attribute][self.in_focus[part.attribute]].len();
             let tokens = if own == 0 && part.salted { USUAL_TOKENS } else { own };
-            for count in part.budget.shares(tokens) {
-                set_distinct(slot, (segment.start, segment.bits), count, || noise.next(), &mut self.seen);
-            }
+            let (start, bits) = (segment.start, segment.bits);
+            let counts = part.budget.shares(tokens);
+            self.arch.dispatch(Filler {
+                slots: &mut *slot,
+                start,
+                bits,
+                counts,
+                words: noise,
+                seen: &mut self.seen,
+            });
         }
     }
 }

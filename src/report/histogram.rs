@@ -93,6 +93,7 @@ impl Plot for Histogram {
         let bottom = top + self.panels.len() as f64 * (panel_height + 26.0);
         let mut canvas = Canvas::new(width, bottom + 44.0);
         let x = Scale::round(
+            self.unit,
             (self.from, self.edge(self.bins().max(1))),
             if narrow { 4 } else { 8 },
             (left, right),
@@ -101,7 +102,7 @@ impl Plot for Histogram {
         for (at, panel) in self.panels.iter().enumerate() {
             let floor = top + (at + 1) as f64 * (panel_height + 26.0);
             let most = panel.counts.iter().copied().max().unwrap_or(0).max(1) as f64;
-            let y = Scale::round((0.0, most), 3, (floor, floor - panel_height));
+            let y = Scale::round(Unit::Count, (0.0, most), 3, (floor, floor - panel_height));
             y.draw_left(&mut canvas, Unit::Count, (left, right));
             let class = format!("fill{}", at % 6);
             for (bin, count) in panel.counts.iter().enumerate().filter(|(_, count)| **count > 0) {

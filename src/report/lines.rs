@@ -124,8 +124,8 @@ impl Plot for Lines {
         canvas.text("axis", Anchor::Start, (0.0, key + 12.0), &fit(&self.y_label, width));
         let x_range = self.x_range.unwrap_or_else(|| self.extent(|point| point.0));
         let y_range = self.y_range.unwrap_or_else(|| self.extent(|point| point.1));
-        let x = Scale::round(x_range, if narrow { 4 } else { 8 }, (left, width - 20.0));
-        let y = Scale::round(y_range, if narrow { 4 } else { 6 }, (bottom, top));
+        let x = Scale::round(self.x_unit, x_range, if narrow { 4 } else { 8 }, (left, width - 20.0));
+        let y = Scale::round(self.y_unit, y_range, if narrow { 4 } else { 6 }, (bottom, top));
         y.draw_left(&mut canvas, self.y_unit, (left, width - 20.0));
         x.draw_below(&mut canvas, self.x_unit, (top, bottom));
         let middle = (left + width - 20.0) / 2.0;

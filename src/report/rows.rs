@@ -199,7 +199,7 @@ impl Plot for Bars {
         let narrow = width < 500.0;
         let series = self.series.len().max(1) as f64;
         let longest = self.rows.iter().map(|row| width_of(&row.label)).fold(0.0, f64::max);
-        let left = if narrow { 18.0 } else { longest.min(width * 0.4) + 12.0 };
+        let left = if narrow { 18.0 } else { longest.min(width * 0.45) + 12.0 };
         let (label, step) = if narrow { (18.0, 15.0) } else { (0.0, 15.0) };
         let row_height = label + series * step + 9.0;
         let key_rows = if self.series.len() > 1 { 20.0 * self.series.len() as f64 + 14.0 } else { 0.0 };
@@ -209,7 +209,7 @@ impl Plot for Bars {
         let bottom = top + self.rows.len() as f64 * row_height;
         canvas.set_height(bottom + 26.0);
         let ticks = if narrow { 4 } else { 7 };
-        let scale = Scale::round(self.domain(), ticks, (left, width - 24.0));
+        let scale = Scale::round(self.unit, self.domain(), ticks, (left, width - 24.0));
         scale.draw_below(&mut canvas, self.unit, (top, bottom));
         for (at, row) in self.rows.iter().enumerate() {
             let y = top + at as f64 * row_height;

@@ -28,6 +28,26 @@ impl Unit {
         }
     }
 
+    /// The least that two numbers on an axis are apart.
+    fn finest(self) -> f64 {
+        match self {
+            Self::Count => 1.0,
+            Self::Share => 0.0001,
+            Self::Decimal(places) => 10f64.powi(-i32::from(places.min(6))),
+        }
+    }
+
+    fn is_share(self, value: f64) -> bool {
+        self == Self::Share && (0.0..=1.0).contains(&value)
+    }
+
+    /// A stretch of shares that tables would write alike is widened downwards, or it would look like a great difference.
+    fn widened(self, (low, high): (f64, f64)) -> (f64, f64) {
+        let least = 10.0 * self.finest();
+        let narrow = self.is_share(low) && self.is_share(high) && high - low < least;
+        if narrow { ((high - least).max(0.0), high.max(least)) } else { (low, high) }
+    }
+
     /// `value` as a tick of an axis whose ticks are `step` apart.
     pub(super) fn tick(self, value: f64, step: f64) -> String {
         match self {
@@ -71,10 +91,11 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Numbers `low` to `high`, widened to round ticks, of which there are about `ticks`, on pixels `from` to `to`.
-    pub(super) fn round((low, high): (f64, f64), ticks: usize, (from, to): (f64, f64)) -> Self {
-        let (low, high) = sound(low, high);
-        let step = round_step((high - low) / ticks.max(1) as f64);
+    /// Numbers `low` to `high`, widened to round ticks, of which there are about `ticks`, on pixels `from` to `to`. No
+    /// closer than `unit` writes them apart: two ticks never bear the same number.
+    pub(super) fn round(unit: Unit, (low, high): (f64, f64), ticks: usize, (from, to): (f64, f64)) -> Self {
+        let (low, high) = unit.widened(sound(unit, low, high));
+        let step = round_step((high - low) / ticks.max(1) as f64).max(unit.finest());
         let (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         Self { low, high, from, to, step }
     }
@@ -111,10 +132,12 @@ impl Scale {
 }
 
 /// A stretch that can be divided: finite, and not of length 0.
-fn sound(low: f64, high: f64) -> (f64, f64) {
+fn sound(unit: Unit, low: f64, high: f64) -> (f64, f64) {
     match (low.is_finite() && high.is_finite(), high > low) {
         (false, _) => (0.0, 1.0),
         (true, true) => (low, high),
+        // One share alone, mostly 0 or 1, is seen among all that it could be.
+        (true, false) if unit.is_share(low) => (0.0, 1.0),
         (true, false) => (low, low + low.abs().max(1.0)),
     }
 }
@@ -145,23 +168,51 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_cover_the_numbers() {
-        let scale = Scale::round((0.0, 0.93), 5, (0.0, 100.0));
+        let scale = Scale::round(Unit::Share, (0.0, 0.93), 5, (0.0, 100.0));
         let ticks: Vec<String> = scale.ticks().map(|tick| Unit::Share.tick(tick, scale.step)).collect();
         assert_eq!(ticks, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!((scale.at(0.0), scale.at(1.0), scale.at(0.5)), (0.0, 100.0, 50.0));
         assert_eq!(scale.at(7.0), 100.0, "kept inside");
-        let scale = Scale::round((-3.2, 12.0), 6, (0.0, 1.0));
+        let scale = Scale::round(Unit::Decimal(1), (-3.2, 12.0), 6, (0.0, 1.0));
         assert_eq!(scale.ticks().collect::<Vec<_>>(), [-5.0, 0.0, 5.0, 10.0, 15.0]);
     }
 
     #[test]
     fn no_input_divides_by_nothing() {
         for (low, high) in [(0.0, 0.0), (5.0, 5.0), (f64::NAN, 1.0), (3.0, 2.0), (f64::NEG_INFINITY, 0.0)] {
-            let scale = Scale::round((low, high), 4, (10.0, 20.0));
-            assert!(scale.at(1.0).is_finite() && scale.ticks().count() < 50, "{low} {high}");
+            for unit in [Unit::Count, Unit::Share, Unit::Decimal(2)] {
+                let scale = Scale::round(unit, (low, high), 4, (10.0, 20.0));
+                assert!(scale.at(1.0).is_finite() && scale.ticks().count() < 50, "{low} {high}");
+            }
         }
         assert_eq!(extent([]), None);
         assert_eq!(extent([2.0, f64::NAN, 1.0]), Some((1.0, 2.0)));
+    }
+
+    #[test]
+    fn no_two_ticks_bear_the_same_number_and_no_share_is_above_one() {
+        let ticks = |unit: Unit, range, about| -> Vec<String> {
+            let scale = Scale::round(unit, range, about, (0.0, 100.0));
+            scale.ticks().map(|tick| unit.tick(tick, scale.step)).collect()
+        };
+        assert_eq!(ticks(Unit::Count, (0.0, 1.0), 3), ["0", "1"]);
+        assert_eq!(ticks(Unit::Share, (1.0, 1.0), 5).last().unwrap(), "1.0");
+        assert_eq!(ticks(Unit::Share, (1.0, 1.0), 5)[0], "0.0");
+        let nearly = ticks(Unit::Share, (1.0 - 3e-9, 1.0), 5);
+        assert_eq!(nearly, ["0.9990", "0.9992", "0.9994", "0.9996", "0.9998", "1.0000"]);
+        assert_eq!(ticks(Unit::Share, (0.0, 2e-9), 5)[0], "0.0000");
+        for unit in [Unit::Count, Unit::Share, Unit::Decimal(0), Unit::Decimal(2)] {
+            for (low, high) in
+                [(0.0, 1.0), (0.0, 2.0), (0.3, 0.300_01), (7.0, 7.01), (0.999, 1.0), (0.0, 1e-7)]
+            {
+                for about in [2, 4, 8] {
+                    let mut written = ticks(unit, (low, high), about);
+                    let count = written.len();
+                    written.dedup();
+                    assert!(written.len() == count && count > 1, "{unit:?} {low} {high}: {written:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -96,8 +96,12 @@ impl Plot for UpSet {
         let counts = self.intersections.iter().map(|intersection| intersection.count);
         let most = counts.chain(compared.iter().copied()).max().unwrap_or(0);
         let widest = self.intersections.iter().map(|one| width_of(&one.written())).fold(0.0, f64::max);
-        let x =
-            Scale::round((0.0, most.max(1) as f64), if narrow { 2 } else { 5 }, (left, width - widest - 8.0));
+        let x = Scale::round(
+            Unit::Count,
+            (0.0, most.max(1) as f64),
+            if narrow { 2 } else { 5 },
+            (left, width - widest - 8.0),
+        );
         x.draw_below(&mut canvas, Unit::Count, (head, bottom));
         for (at, intersection) in self.intersections.iter().enumerate() {
             let y = head + at as f64 * row;

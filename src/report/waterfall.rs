@@ -94,7 +94,7 @@ impl Plot for Waterfall {
         let course = self.course();
         let ends = course.iter().flat_map(|(from, to)| [*from, *to]).chain([0.0]);
         let domain = extent(ends.chain(self.references.iter().map(|line| line.at))).unwrap_or((0.0, 1.0));
-        let x = Scale::round(domain, if narrow { 5 } else { 9 }, (left, width - 44.0));
+        let x = Scale::round(self.unit, domain, if narrow { 5 } else { 9 }, (left, width - 44.0));
         x.draw_below(&mut canvas, self.unit, (top, bottom));
         canvas.line("base", (x.at(0.0), top), (x.at(0.0), bottom));
         let total = Step { label: "total".to_owned(), detail: String::new(), change: self.total() };

@@ -1,7 +1,7 @@
 """The pages of `evaluate --html` and `assess --html` in a real browser, at two widths, without script and offline.
 
-Usage: pages.py BLINDLINK [FOLDER], the path of the program, and where screenshots go; pages.py --find says whether a
-browser starts. Needs playwright from PyPI and Chromium, the system's or playwright's own.
+Usage: pages.py BLINDLINK ASSESS [FOLDER], the path of the program, the page that `assess --html` wrote (it takes minutes
+to make), and where screenshots go; pages.py --find says whether a browser starts. Needs playwright from PyPI and Chromium, the system's or playwright's own.
 """
 
 import shutil
@@ -107,10 +107,10 @@ LOOK = r"""() => {
 }"""
 
 
-def main(program: str, shots: Path | None) -> None:
+def main(program: str, assess: Path, shots: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         work = Path(folder)
-        pages = write_pages(program, work)
+        pages = [*write_pages(program, work), assess]
         browser = start(playwright)
         wrong = [f"{page.name}: {words}" for page in pages for words in look(browser, page, shots)]
         browser.close()
@@ -130,7 +130,7 @@ def find() -> None:
 
 
 def write_pages(program: str, work: Path) -> list[Path]:
-    """Two pages of `evaluate`, of two agencies with a pair and of four without, and one of `assess`."""
+    """Two pages of `evaluate`, of two agencies with a pair and of four without."""
 
     def run(*words: str) -> None:
         done = subprocess.run([program, *words], cwd=work, capture_output=True, text=True)
@@ -148,8 +148,7 @@ def write_pages(program: str, work: Path) -> list[Path]:
     for name, linked, more in (("two", files[:2], ["--encodings", *files[:2]]), ("four", files, [])):
         run("link", *linked, "-o", f"{name}.csv")
         run("evaluate", f"{name}.csv", "--truth", "kids/truth.csv", "--html", f"evaluate-{name}.html", *more)
-    run("assess", "--quick", "--html", "assess.html")
-    return [work / "evaluate-two.html", work / "evaluate-four.html", work / "assess.html"]
+    return [work / "evaluate-two.html", work / "evaluate-four.html"]
 
 
 def look(browser, file: Path, shots: Path | None) -> list[str]:
@@ -179,7 +178,7 @@ def look(browser, file: Path, shots: Path | None) -> list[str]:
 if __name__ == "__main__":
     if sys.argv[1] == "--find":
         sys.exit(find())
-    out = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    out = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    main(str(Path(sys.argv[1]).resolve()), out)
+    main(str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve(), out)

@@ -151,7 +151,7 @@ pub(super) fn describe_estimate(
     };
     page.plot(&Bars {
         title: "Expected and true precision and recall".into(),
-        note: "The estimate sees the encodings and the schema's own decision, never the truth.".into(),
+        note: "The estimate sees the encodings and what they are judged by, never the truth.".into(),
         row_label: "Share".into(),
         series: vec!["estimate".into(), "truth".into()],
         unit: Unit::Share,

@@ -186,27 +186,35 @@ impl World {
         };
         let names = kin.given(self.tables, stream);
         let table = &names.given[usize::from(sex == Sex::Male)];
-        let mut given = table.draw(stream);
-        if let Some(twin) = twin_of {
-            // Parents like twins' names to go together: Daniel and Danielle, Ella and Emma.
-            let letters = [1, 1, 2, 3, 4][stream.below(5) as usize];
-            if stream.chance(450_000) {
-                given = table.alike(&twin.given, letters, stream).unwrap_or(given);
+        // Parents like twins' names to go together: Daniel and Danielle, Ella and Emma.
+        let like = twin_of.filter(|_| stream.chance(470_000));
+        let draw = |stream: &mut Stream| match like {
+            Some(twin) => {
+                let letters = [1, 1, 2, 3, 4][stream.below(5) as usize];
+                table.alike(&twin.given, letters, stream).unwrap_or_else(|| table.draw(stream))
             }
-        }
-        // Nobody calls two of their children by forms of one name.
+            None => table.draw(stream),
+        };
+        let mut given = draw(stream);
+        // Nobody calls two of their children by forms of one name; nor a twin by the other's middle name or short form.
+        let of_twin = |name: &str| {
+            twin_of.is_some_and(|twin| {
+                let names = std::iter::once(&twin.given).chain(&twin.middle);
+                names.into_iter().any(|other| self.tables.too_near_for_twins(name, other, sex == twin.sex))
+            })
+        };
         let taken = |name: &str| {
             let mut others = siblings.iter().map(|other| &other.person);
-            others.any(|other| self.tables.forms_of_one(name, &other.given))
+            of_twin(name) || others.any(|other| self.tables.forms_of_one(name, &other.given))
         };
         for _ in 0..8 {
             if !taken(given) {
                 break;
             }
-            given = table.draw(stream);
+            given = draw(stream);
         }
         let middle = stream.chance(550_000).then(|| table.draw(stream));
-        let middle = middle.filter(|name| *name != given && !(twin_of.is_some() && taken(name)));
+        let middle = middle.filter(|name| *name != given && !of_twin(name));
         let nickname = self.tables.alternative(Alternative::Nickname, given, stream);
         let known_as = nickname.filter(|_| stream.chance(240_000)).map(str::to_owned);
         Person {

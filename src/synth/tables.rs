@@ -152,6 +152,13 @@ impl Tables {
         };
         name == other || lists(name, other) || lists(other, name)
     }
+
+    /// Whether two names are too near for twins: forms of one, or one the beginning of the other (Flo and Florence).
+    /// Daniel and Danielle are not, as their sexes differ: the caller says so.
+    pub(super) fn too_near_for_twins(&self, name: &str, other: &str, same_sex: bool) -> bool {
+        let begins = name.starts_with(other) || other.starts_with(name);
+        self.forms_of_one(name, other) || (same_sex && begins)
+    }
 }
 
 fn rows<const N: usize>(text: &'static str) -> impl Iterator<Item = [&'static str; N]> {
@@ -238,6 +245,20 @@ mod tests {
         let tables = Tables::shared();
         assert!(tables.forms_of_one("Elizabeth", "Eliza") && tables.forms_of_one("Eliza", "Elizabeth"));
         assert!(!tables.forms_of_one("Elizabeth", "Emma"));
+    }
+
+    #[test]
+    fn twins_of_one_sex_are_not_named_by_a_name_and_its_beginning() {
+        let tables = Tables::shared();
+        assert!(
+            tables.too_near_for_twins("Flo", "Florence", true)
+                && tables.too_near_for_twins("Florence", "Flo", true)
+        );
+        assert!(
+            !tables.too_near_for_twins("Daniel", "Danielle", false)
+                && tables.too_near_for_twins("Eliza", "Elizabeth", false)
+        );
+        assert!(!tables.too_near_for_twins("Ella", "Emma", true));
     }
 
     #[test]

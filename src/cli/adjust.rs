@@ -17,8 +17,9 @@ use serde::Serialize;
 /// Which weights links are judged by.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct WeightArgs {
-    /// Judge by the schema's weights as they are. Without this a run of a few thousand candidate pairs first moves
-    /// each weight by at most half a bit towards what those pairs say (docs/linkage-quality.md).
+    /// Judge by the schema's weights and limits as they are. Without this a run of a few thousand candidate pairs first
+    /// moves each weight by at most half a bit towards what those pairs say, and a run whose records are hard to confuse
+    /// sends more links to review (docs/linkage-quality.md).
     #[arg(long)]
     pub(crate) no_adjust: bool,
 }

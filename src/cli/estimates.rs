@@ -1,27 +1,15 @@
 //! What a run expects of itself without a truth, in words: shared by `link` and `evaluate`.
 
 use super::exit::{Exit, Failure, OrExit};
-use super::link::{kernel, run_with_progress};
 use super::term::{Terminal, table};
 use crate::linkage::arena::Dataset;
 use crate::linkage::estimate::{Estimate, Expected, Warning, estimate};
-use crate::linkage::run::{LinkOptions, Run};
+use crate::linkage::run::Run;
 use crate::wire::DecisionModel;
 
 /// Estimates what `run` is worth.
 pub(crate) fn of_run(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Result<Estimate, Failure> {
     estimate(datasets, run, decision).or_exit(Exit::BadInput)
-}
-
-/// Links `datasets` once more and estimates what that run is worth.
-pub(crate) fn of_datasets(
-    datasets: &[Dataset],
-    decision: &DecisionModel,
-    terminal: Terminal,
-) -> Result<Estimate, Failure> {
-    let mut options = LinkOptions::default();
-    options.join.level = kernel()?;
-    of_run(datasets, &run_with_progress(datasets, decision, options, None, terminal)?, decision)
 }
 
 /// A warning with the attribute's name in it.

@@ -9,11 +9,11 @@ use super::legacy::read_clks;
 use super::term::{Terminal, count, table};
 use crate::agency::file::comparable;
 use crate::linkage::arena::Dataset;
-use crate::linkage::estimate::Estimate;
+use crate::linkage::estimate::{Estimate, link_reaching};
 use crate::linkage::evaluate::LinkRow;
 use crate::linkage::exec::{Control, Exec};
 use crate::linkage::kernel::KernelLevel;
-use crate::linkage::run::{Link, LinkOptions, Run, link as run_link};
+use crate::linkage::run::{Link, LinkOptions, Run, RunError, link as run_link};
 use crate::wire::{Band, DecisionModel, DiceModel, EncodingHeader, Score, Threshold};
 use clap::Args;
 use serde::Serialize;
@@ -59,6 +59,9 @@ struct Report {
     /// What became of the weights, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     adjusted: Option<Adjusted>,
+    /// The lowest score of the review band, in hundredths of a bit, where evidence is weighed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_at: Option<i32>,
     /// What the run expects of itself without a truth.
     estimate: Estimate,
     seconds: f64,
@@ -135,7 +138,8 @@ pub(crate) fn link(args: &LinkArgs, terminal: Terminal) -> Outcome {
     terminal.note(format!("kernel: {}", options.join.level));
     let how = (args.weights, &options);
     let (decision, adjusted) = adjust(&sides.datasets, &decision, how, args.threads, terminal)?;
-    let run = run_with_progress(&sides.datasets, &decision, options, args.threads, terminal)?;
+    let how = (options, args.weights);
+    let (run, decision) = run_reaching(&sides.datasets, decision, how, args.threads, terminal)?;
     write_atomic(&args.out, |out| write_links(out, &sides, &run))?;
     let took = started.elapsed();
     let estimate = estimates::of_run(&sides.datasets, &run, &decision)?;
@@ -170,6 +174,42 @@ pub(crate) fn run_with_progress(
     threads: Option<usize>,
     terminal: Terminal,
 ) -> Result<Run, Failure> {
+    let link = |exec: Exec<'_>, control: &Control| run_link(datasets, decision, &options, exec, control);
+    with_progress(link, threads, terminal)
+}
+
+/// [`run_with_progress`] with the review band reaching as far as the run allows, and the decision it was judged by; as the
+/// schema says where weights are not to be adjusted either.
+pub(crate) fn run_reaching(
+    datasets: &[Dataset],
+    decision: DecisionModel,
+    (options, weights): (LinkOptions, WeightArgs),
+    threads: Option<usize>,
+    terminal: Terminal,
+) -> Result<(Run, DecisionModel), Failure> {
+    if weights.no_adjust {
+        return Ok((run_with_progress(datasets, &decision, options, threads, terminal)?, decision));
+    }
+    let link =
+        |exec: Exec<'_>, control: &Control| link_reaching(datasets, &decision, &options, exec, control);
+    let (run, judged_by) = with_progress(link, threads, terminal)?;
+    if let (DecisionModel::Evidence(before), DecisionModel::Evidence(after)) = (&decision, &judged_by)
+        && after.review_at < before.review_at
+    {
+        let score = |centibits: i32| shown(Score::Evidence { centibits });
+        let (before, after) = (score(before.review_at), score(after.review_at));
+        terminal.note(format!(
+            "review reaches down to {after} bits ({before} in the schema): little can be confused in this run"
+        ));
+    }
+    Ok((run, judged_by))
+}
+
+fn with_progress<T: Send>(
+    link: impl Fn(Exec<'_>, &Control) -> Result<T, RunError> + Sync,
+    threads: Option<usize>,
+    terminal: Terminal,
+) -> Result<T, Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let pool = pool.or_exit(Exit::Internal)?;
     let control = Control::new();
@@ -185,7 +225,7 @@ pub(crate) fn run_with_progress(
             bar.finish_and_clear();
         });
         // The bar must end when linking panics, too.
-        let link = || run_link(datasets, decision, &options, Exec::Pool(&pool), &control);
+        let link = || link(Exec::Pool(&pool), &control);
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(link));
         done.store(true, Ordering::Relaxed);
         run
@@ -250,6 +290,10 @@ fn report(
         conflicts: run.conflicts.len() as u64,
         pairs_dropped: run.truncation.pairs_dropped,
         adjusted,
+        review_at: match decision {
+            DecisionModel::Evidence(model) => Some(model.review_at),
+            DecisionModel::Dice(_) => None,
+        },
         estimate,
         seconds: took.as_secs_f64(),
     };

@@ -4,10 +4,10 @@ mod page;
 mod pair;
 
 use super::adjust::{WeightArgs, adjust};
-use super::estimates::of_datasets;
+use super::estimates::of_run;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::files::{open, write_atomic};
-use super::link::{Sides, kernel};
+use super::link::{Sides, kernel, run_reaching};
 use super::term::{Terminal, count, table};
 use crate::linkage::estimate::Estimate;
 use crate::linkage::evaluate::{Counts, Evaluation, LinkRow, Part, TruthRow, evaluate as judge};
@@ -49,10 +49,11 @@ pub(crate) struct EvaluateArgs {
     weights: WeightArgs,
 }
 
-/// Encodings and what links between them are judged by.
+/// Encodings, what links between them are judged by, and what a run over them expects of itself.
 pub(super) struct Judged {
     pub(super) sides: Sides,
     pub(super) decision: DecisionModel,
+    estimate: Estimate,
 }
 
 impl Judged {
@@ -62,7 +63,10 @@ impl Judged {
         options.join.level = kernel()?;
         let shipped = &sides.headers[0].decision;
         let (decision, _) = adjust(&sides.datasets, shipped, (weights, &options), None, terminal)?;
-        Ok(Self { sides, decision })
+        let how = (options, weights);
+        let (run, decision) = run_reaching(&sides.datasets, decision, how, None, terminal)?;
+        let estimate = of_run(&sides.datasets, &run, &decision)?;
+        Ok(Self { sides, decision, estimate })
     }
 }
 
@@ -74,25 +78,24 @@ pub(crate) fn evaluate(args: &EvaluateArgs, terminal: Terminal) -> Outcome {
         [] => None,
         files => Some(Judged::read(files, args.weights, terminal)?),
     };
-    let estimate = judged.as_ref().map(|of| of_datasets(&of.sides.datasets, &of.decision, terminal));
-    let estimate = estimate.transpose()?;
     if let Some(path) = &args.html {
         let pair = match &judged {
             Some(judged) => pair_to_show(args, judged, &links, &truth)?,
             None => None,
         };
-        let estimate = estimate.as_ref().zip(judged.as_ref().map(|judged| &judged.decision));
+        let estimate = judged.as_ref().map(|judged| (&judged.estimate, &judged.decision));
         let html = page::page(&found, pair.as_ref(), estimate).render();
         write_atomic(path, |out| out.write_all(html.as_bytes()).or_exit(Exit::Internal))?;
         terminal.note(format!("page written to {}", path.display()));
     }
     if terminal.json {
-        terminal.report(&Report { found: &found, estimate: estimate.as_ref() })?;
+        terminal
+            .report(&Report { found: &found, estimate: judged.as_ref().map(|judged| &judged.estimate) })?;
         return Ok(Exit::Done);
     }
     print(&found, terminal)?;
-    if let (Some(estimate), Some(judged)) = (&estimate, &judged) {
-        super::estimates::print(estimate, &judged.decision, terminal)?;
+    if let Some(judged) = &judged {
+        super::estimates::print(&judged.estimate, &judged.decision, terminal)?;
     }
     Ok(Exit::Done)
 }

@@ -65,7 +65,7 @@ impl RecordName {
 impl PairFound {
     /// Compares two records.
     pub(super) fn compare(judged: &Judged, pair: &[RecordName; 2], remark: String) -> Result<Self, Failure> {
-        let Judged { sides, decision } = judged;
+        let Judged { sides, decision, .. } = judged;
         let [(agency_a, a), (agency_b, b)] = [pair[0].find(sides)?, pair[1].find(sides)?];
         let (left, right) = (&sides.datasets[usize::from(agency_a)], &sides.datasets[usize::from(agency_b)]);
         let (a, b) = (a as usize, b as usize);

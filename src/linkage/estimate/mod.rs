@@ -17,8 +17,10 @@
 //! independent): the mean counts, and the repeated records beside it.
 
 mod missed;
+mod reach;
 mod warnings;
 
+pub use reach::link_reaching;
 pub use warnings::Warning;
 
 use super::arena::Dataset;
@@ -26,6 +28,7 @@ use super::decide::Judge;
 use super::run::{Link, PairEdges, Run, RunError};
 use crate::wire::{Band, DecisionModel, Reason, Reasons, Score};
 use serde::Serialize;
+use std::ops::Range;
 
 /// A share with a range in which it lies with about 95 % confidence, all 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -84,13 +87,7 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
     if run.links.is_empty() {
         return Ok(Estimate::of_nothing());
     }
-    let decoys: Vec<Decoys> = run
-        .candidates
-        .pairs
-        .iter()
-        .filter(|pair| pair.agency_a != pair.agency_b)
-        .map(|pair| Decoys::of(pair, run, datasets))
-        .collect();
+    let decoys = Decoys::all(run, datasets);
     let mut keys: Vec<i64> = run.links.iter().filter(is_direct).map(|link| link.score.key()).collect();
     keys.sort_unstable();
     let matches: Vec<&Link> =
@@ -100,12 +97,12 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
     let by_itself = |link: &&&Link| !link.reasons.contains(Reason::ThroughThird);
     let match_floor = matches.iter().filter(by_itself).map(|link| link.score.key()).min().unwrap_or(i64::MAX);
     let (all, matched) = (keys.len() as f64, matches.len() as f64);
-    let (wrong_all, error_all) = expected_wrong(&decoys, keys[0]);
-    let (wrong_floor, error_match) = expected_wrong(&decoys, match_floor);
+    let (wrong_all, error_all) = expected_wrong(&decoys, keys[0]..i64::MAX);
+    let (wrong_floor, error_match) = expected_wrong(&decoys, match_floor..i64::MAX);
     // Guards and the runner-up rule move part of those into the review band.
     let above = keys.len() - keys.partition_point(|key| *key < match_floor);
     let wrong_match = wrong_floor * matched / (above as f64).max(1.0);
-    let wrong_from = |at: i64| expected_wrong(&decoys, at).0;
+    let wrong_from = |at: i64| expected_wrong(&decoys, at..i64::MAX).0;
     let mut missed = missed::missed(datasets, run, &judge, 1.0 - wrong_all / all, &wrong_from);
     let right_all = (all - wrong_all).max(0.0);
     let right_match = (matched - wrong_match).max(0.0);
@@ -139,14 +136,15 @@ fn precision(wrong: f64, error: f64, links: f64) -> Expected {
     Expected { value: share(wrong), low: share(wrong + error), high: share(wrong - error) }.clamped()
 }
 
-/// Expected wrong links with a key of at least `at`, and two standard errors of it.
+/// Expected wrong links with a key within `keys`, and two standard errors of it.
 ///
 /// Each side estimates the same number: free candidates of its linked records times records alone per
 /// linked one. Counted as Poisson, both together give `free / sum of (linked / alone)`.
-fn expected_wrong(decoys: &[Decoys], at: i64) -> (f64, f64) {
+fn expected_wrong(decoys: &[Decoys], keys: Range<i64>) -> (f64, f64) {
     let (mut wrong, mut variance) = (0.0, 0.0);
     for decoys in decoys.iter().filter(|decoys| decoys.links > 0.0) {
-        let free = (decoys.keys.len() - decoys.keys.partition_point(|key| *key < at)) as f64;
+        let before = |end: i64| decoys.keys.partition_point(|key| *key < end);
+        let free = (before(keys.end) - before(keys.start)) as f64;
         // Records of wrong links stand among the linked and are missing among those alone: half of the free
         // candidates a side, solved for the wrong ones.
         let linked = (decoys.links - free / 2.0).max(decoys.links / 2.0);
@@ -158,6 +156,12 @@ fn expected_wrong(decoys: &[Decoys], at: i64) -> (f64, f64) {
 }
 
 impl Decoys {
+    /// Of every pair of datasets.
+    fn all(run: &Run, datasets: &[Dataset]) -> Vec<Self> {
+        let pairs = run.candidates.pairs.iter().filter(|pair| pair.agency_a != pair.agency_b);
+        pairs.map(|pair| Self::of(pair, run, datasets)).collect()
+    }
+
     fn of(pair: &PairEdges, run: &Run, datasets: &[Dataset]) -> Self {
         let sizes = [pair.agency_a, pair.agency_b].map(|agency| datasets[usize::from(agency)].len());
         let mut link_key = sizes.map(|size| vec![None::<i64>; size]);
@@ -199,7 +203,7 @@ fn suggest(keys: &[i64], decoys: &[Decoys], true_pairs: f64, run: &Run) -> Optio
         let at = step * keys.len() / steps;
         let at = keys.partition_point(|key| *key < keys[at]);
         let links = (keys.len() - at) as f64;
-        let right = links - expected_wrong(decoys, keys[at]).0.min(links);
+        let right = links - expected_wrong(decoys, keys[at]..i64::MAX).0.min(links);
         let f1 = 2.0 * right / (links + true_pairs);
         if best.is_none_or(|(top, _)| f1 > top) {
             best = Some((f1, keys[at]));

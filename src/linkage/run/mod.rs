@@ -198,6 +198,27 @@ fn judge_for<D: Borrow<Dataset>>(
 }
 
 impl Run {
+    /// This run as it would be under `decision`, which differs from the one it was judged by in a higher review limit
+    /// alone: candidates below it are forgotten, the rest is settled anew.
+    ///
+    /// # Errors
+    /// As [`link`].
+    pub fn narrowed(
+        self,
+        datasets: &[Dataset],
+        decision: &DecisionModel,
+        options: &LinkOptions,
+        exec: Exec<'_>,
+        control: &Control,
+    ) -> Result<Self, RunError> {
+        let Some(judge) = judge_for(datasets, decision)? else { return Ok(self) };
+        let (mut candidates, floor) = (self.candidates, judge.review_key());
+        for pair in &mut candidates.pairs {
+            pair.edges.retain(|edge| edge.verdict.score.key() >= floor);
+        }
+        settle::settle(datasets, &judge, candidates, &Known::default(), options, (exec, control))
+    }
+
     fn empty() -> Self {
         Self {
             links: Vec::new(),
@@ -213,4 +234,4 @@ impl Run {
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]
-mod views_tests;
+pub(super) mod views_tests;

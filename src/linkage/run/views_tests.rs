@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const MODEL: &str = r#"
+pub(in crate::linkage) const MODEL: &str = r#"
     [evidence]
     match_at = 400
     review_at = -300
@@ -50,13 +50,13 @@ const MODEL: &str = r#"
 
 /// A child by the seeds of its attributes; 0 is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Child {
-    pub(super) given: u64,
-    pub(super) family: u64,
-    pub(super) date: u64,
-    pub(super) place: u64,
-    pub(super) nhs: u8,
-    pub(super) flags: u32,
+pub(in crate::linkage) struct Child {
+    pub(in crate::linkage) given: u64,
+    pub(in crate::linkage) family: u64,
+    pub(in crate::linkage) date: u64,
+    pub(in crate::linkage) place: u64,
+    pub(in crate::linkage) nhs: u8,
+    pub(in crate::linkage) flags: u32,
 }
 
 pub(super) fn layout() -> Arc<Layout> {
@@ -90,7 +90,7 @@ fn write(words: &mut [u64], start: u32, bits: u32, seed: u64) {
     }
 }
 
-pub(super) fn dataset(agency: &str, records: &[(RecordRef, Child)]) -> Dataset {
+pub(in crate::linkage) fn dataset(agency: &str, records: &[(RecordRef, Child)]) -> Dataset {
     let layout = layout();
     let mut views = Vec::new();
     for view in layout.views() {
@@ -134,7 +134,7 @@ pub(super) fn model() -> DecisionModel {
     toml::from_str(MODEL).unwrap()
 }
 
-pub(super) fn name(agency: u8, record: u32) -> RecordRef {
+pub(in crate::linkage) fn name(agency: u8, record: u32) -> RecordRef {
     let mut bytes = [agency; 16];
     bytes[..4].copy_from_slice(&record.wrapping_mul(0x9e37_79b1).to_le_bytes());
     RecordRef::from_bytes(bytes)

@@ -161,7 +161,13 @@ impl Lanes {
         let (group, lane) = (&mut queue.group, queue.asked % WIDTH);
         queue.asked += 1;
         let (before, own) = group.block.split_at_mut(prefix.count);
-        before.iter_mut().zip(&prefix.words).for_each(|(to, word)| to[lane] = *word);
+        match (&mut *before, &prefix.words) {
+            // A salt and its length, nearly always: no loop.
+            ([a, b, c, d, e], [first, second, third, fourth, fifth, ..]) => {
+                (a[lane], b[lane], c[lane], d[lane], e[lane]) = (*first, *second, *third, *fourth, *fifth);
+            }
+            (before, words) => before.iter_mut().zip(words).for_each(|(to, word)| to[lane] = *word),
+        }
         let (whole, rest) = token.as_chunks::<4>();
         // A copy of three bytes is a call.
         let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
@@ -288,12 +294,14 @@ fn gather<S: Simd, const WORDS: usize>(
     let (bits, count) = (part::<S>(&group.bits, at), part::<S>(&group.count, at));
     let [zero, one, five, low_bits] = [0, 1, 5, 31].map(|number| simd.splat_u32s(number));
     let (mut own, mut found) = ([zero; WORDS], zero);
-    for block in 0.. {
+    let any = |lanes| simd.first_true_m32s(lanes) < S::U32_LANES;
+    let (mut block, mut wanting) = (0, simd.less_than_u32s(found, count));
+    while any(wanting) {
         for word in compress(simd, key, group, at, block) {
             let (_, position) = simd.widening_mul_u32s(word, bits);
             let high = simd.wrapping_dyn_shr_u32s(position, five);
             let bit = simd.wrapping_dyn_shl_u32s(one, simd.and_u32s(position, low_bits));
-            let bit = simd.select_u32s(simd.less_than_u32s(found, count), bit, zero);
+            let bit = simd.select_u32s(wanting, bit, zero);
             let mut had = zero;
             for (number, own) in own.iter_mut().enumerate() {
                 let here = simd.equal_u32s(high, simd.splat_u32s(number as u32));
@@ -304,10 +312,13 @@ fn gather<S: Simd, const WORDS: usize>(
             // Lanes that have theirs count on: it makes no difference.
             let new = simd.select_u32s(simd.equal_u32s(had, zero), one, zero);
             found = simd.add_u32s(found, new);
+            wanting = simd.less_than_u32s(found, count);
+            // Most tokens have theirs some words before a block ends.
+            if !any(wanting) {
+                break;
+            }
         }
-        if simd.first_true_m32s(simd.less_than_u32s(found, count)) == S::U32_LANES {
-            break;
-        }
+        block += 1;
     }
     own
 }

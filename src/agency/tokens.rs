@@ -133,14 +133,14 @@ fn postcode_tokens(rule: TokenRule, person: &Person, set: &mut TokenSet) {
     if rule != TokenRule::Levels {
         return text_tokens(rule, &postcode.full, set);
     }
+    // In bytewise order, so that nothing is left to sort.
     set.push(&[b"full ", postcode.full.as_bytes()]);
-    set.push(&[b"sector ", postcode.sector.as_bytes()]);
     set.push(&[b"outward ", postcode.outward.as_bytes()]);
-    set.finish();
+    set.push(&[b"sector ", postcode.sector.as_bytes()]);
 }
 
 /// `y2014`, `m03`, `d07`, `ym201403`, `yd201407`, `md0307`, `s0307` (day and month sorted), `f20140307`; none that
-/// would hold a part which is not known.
+/// would hold a part which is not known. Their letters alone put them in bytewise order, in which they are pushed.
 fn date_tokens(rule: TokenRule, date: SlippedDate, set: &mut TokenSet) {
     let (y, m, d) = (&digits4(date.year)[..], &digits2(date.month)[..], &digits2(date.day)[..]);
     let (low, high) = (m.min(d), m.max(d));
@@ -153,24 +153,23 @@ fn date_tokens(rule: TokenRule, date: SlippedDate, set: &mut TokenSet) {
     };
     match rule {
         TokenRule::Date => {
-            push(year, &[b"y", y]);
-            push(month, &[b"m", m]);
             push(day, &[b"d", d]);
-            push(year && month, &[b"ym", y, m]);
-            push(year && day, &[b"yd", y, d]);
+            push(year && both, &[b"f", y, m, d]);
+            push(month, &[b"m", m]);
             push(both, &[b"md", m, d]);
             push(both, &[b"s", low, high]);
-            push(year && both, &[b"f", y, m, d]);
+            push(year, &[b"y", y]);
+            push(year && day, &[b"yd", y, d]);
+            push(year && month, &[b"ym", y, m]);
         }
         TokenRule::DayMonth => {
-            push(month, &[b"m", m]);
             push(day, &[b"d", d]);
+            push(month, &[b"m", m]);
             push(both, &[b"md", m, d]);
             push(both, &[b"s", low, high]);
         }
         _ => push(year && both, &[b"f", y, m, d]),
     }
-    set.finish();
 }
 
 /// Two decimal digits of a number below 100.

@@ -190,6 +190,17 @@ pub(crate) fn encode(args: &EncodeArgs, terminal: Terminal) -> Outcome {
 /// Streams an extract through an encoder into a file; `ids`, where given, gets the local id of each ref.
 pub(crate) fn encode_extract(
     encoder: &Encoder,
+    extract: Extract<Watched>,
+    from: &Path,
+    out: &Path,
+    ids: Option<&mut Vec<(RecordRef, String)>>,
+) -> Result<(EncodingHeader, Report), Failure> {
+    // On a thread of the pool, which makes the persons: memory is given back cheapest where it was taken.
+    rayon::scope(|_| encode_on_pool(encoder, extract, from, out, ids))
+}
+
+fn encode_on_pool(
+    encoder: &Encoder,
     mut extract: Extract<Watched>,
     from: &Path,
     out: &Path,

@@ -126,17 +126,25 @@ pub fn arrow_schema(layout: &Layout, plain_ids: bool) -> Schema {
 /// # Errors
 /// [`ArrowFormError::Batch`] when the columns do not fit the layout.
 pub fn to_record_batch(batch: &EncodingBatch) -> Result<RecordBatch, ArrowFormError> {
+    into_record_batch(batch.clone())
+}
+
+/// As [`to_record_batch`], without copying the filters.
+///
+/// # Errors
+/// [`ArrowFormError`] as there.
+pub fn into_record_batch(batch: EncodingBatch) -> Result<RecordBatch, ArrowFormError> {
     batch.check()?;
     let refs: Vec<u8> = batch.refs.iter().flat_map(|record| *record.as_bytes()).collect();
     let mut columns: Vec<ArrayRef> = vec![binary(refs, 16, None)?];
-    for ((view, _), column) in batch.layout.slots().zip(&batch.slots) {
-        columns.push(binary(column.filters.clone(), (view.bits / 8) as i32, None)?);
-        if let Some(tags) = &column.tags {
-            columns.push(Arc::new(UInt32Array::from(tags.clone())));
+    for ((view, _), column) in batch.layout.slots().zip(batch.slots) {
+        columns.push(binary(column.filters, (view.bits / 8) as i32, None)?);
+        if let Some(tags) = column.tags {
+            columns.push(Arc::new(UInt32Array::from(tags)));
         }
     }
-    if let Some(presence) = &batch.presence {
-        columns.push(Arc::new(UInt32Array::from(presence.clone())));
+    if let Some(presence) = batch.presence {
+        columns.push(Arc::new(UInt32Array::from(presence)));
     }
     for column in &batch.exact {
         let bytes = column.tokens.iter().flat_map(|token| token.unwrap_or_default()).collect();

@@ -1,6 +1,6 @@
 //! Rows in the order of their refs, with bounded memory: sorted runs on disk, then one merge.
 
-use crate::wire::arrow::{from_record_batch, to_record_batch};
+use crate::wire::arrow::{from_record_batch, into_record_batch};
 use crate::wire::{EncodingBatch, Layout, RecordRef};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
@@ -60,7 +60,7 @@ pub(super) fn sorted_blocks<E>(
 pub(super) fn spill(batches: &[EncodingBatch], folder: &Path) -> Result<File, Error> {
     let mut writer: Option<StreamWriter<BufWriter<File>>> = None;
     sorted_blocks(batches, RUN_BLOCK_ROWS, |block| {
-        let record = to_record_batch(&block).map_err(Error::other)?;
+        let record = into_record_batch(block).map_err(Error::other)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             None => {

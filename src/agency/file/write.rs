@@ -9,7 +9,7 @@ use super::{FileError, shown, to_metadata};
 use crate::agency::encoder::Encoder;
 use crate::agency::record::Person;
 use crate::agency::selftest::{EncodingTests, SelfTest};
-use crate::wire::arrow::{arrow_schema, to_record_batch};
+use crate::wire::arrow::{arrow_schema, into_record_batch};
 use crate::wire::{ContentDigest, EncodingBatch, EncodingHeader, RecordRef, limits};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
@@ -121,11 +121,11 @@ impl<'a> EncodingWriter<'a> {
         }
         let mut output = Output::new(self.encoder, &self.path, file.as_file())?;
         if self.runs.is_empty() {
-            sorted_blocks(&self.pending, BLOCK_ROWS, |block| output.write(&block))?;
+            sorted_blocks(&self.pending, BLOCK_ROWS, |block| output.write(block))?;
         } else {
             let layout = Arc::clone(self.encoder.schema().layout());
             let runs = std::mem::take(&mut self.runs);
-            merge(runs, &layout, BLOCK_ROWS, |block| output.write(&block), |e| io(&self.path, e))?;
+            merge(runs, &layout, BLOCK_ROWS, |block| output.write(block), |e| io(&self.path, e))?;
         }
         let header = output.finish(self.records)?;
         file.as_file().sync_all().map_err(|e| io(&self.path, e))?;
@@ -170,14 +170,14 @@ impl<'a> Output<'a> {
         Ok(Self { encoder, path, writer, digest: blake3::Hasher::new(), last: None, duplicates: 0 })
     }
 
-    fn write(&mut self, block: &EncodingBatch) -> Result<(), FileError> {
+    fn write(&mut self, block: EncodingBatch) -> Result<(), FileError> {
         for record in &block.refs {
             self.duplicates += u64::from(self.last == Some(*record));
             self.last = Some(*record);
         }
         block.update_digest(&mut self.digest);
         let columns = |source| FileError::Columns { path: shown(self.path), source };
-        let record = to_record_batch(block).map_err(columns)?;
+        let record = into_record_batch(block).map_err(columns)?;
         self.writer.write(&record).map_err(|e| parquet_error(self.path, e))
     }
 

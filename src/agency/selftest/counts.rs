@@ -1,10 +1,26 @@
 //! What the self-tests keep: repeated values, a correlation, bits by position. Memory is bounded.
 
+use pulp::Arch;
+
 /// Hashes kept per view; beyond, every second, fourth, ... value is followed in all its copies.
 const HASHES_MAX: usize = 1 << 18;
 
-/// A hash of a filter and its number of set bits.
-pub(super) fn digest(filter: &[u8]) -> (u64, u32) {
+/// A filter's hash and its number of set bits, with the machine's instructions for that; `counts`, where given, gets
+/// its bits by position.
+pub(super) fn look(arch: Arch, filter: &[u8], counts: Option<&mut [u32]>) -> (u64, u32) {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            if let Some(counts) = counts {
+                count_bits(filter, counts);
+            }
+            digest(filter)
+        },
+    )
+}
+
+#[inline(always)]
+fn digest(filter: &[u8]) -> (u64, u32) {
     let (words, rest) = filter.as_chunks::<8>();
     let (mut hash, mut ones) = (0u64, 0);
     for word in words {
@@ -20,13 +36,15 @@ pub(super) fn digest(filter: &[u8]) -> (u64, u32) {
 }
 
 /// Spreads a hash over all its bits (the finaliser of MurmurHash3).
+#[inline(always)]
 pub(super) fn mixed(mut hash: u64) -> u64 {
     hash = (hash ^ hash >> 33).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
     hash = (hash ^ hash >> 33).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
     hash ^ hash >> 33
 }
 
-pub(super) fn count_bits(filter: &[u8], counts: &mut [u32]) {
+#[inline(always)]
+fn count_bits(filter: &[u8], counts: &mut [u32]) {
     for (byte, counts) in filter.iter().zip(counts.chunks_exact_mut(8)) {
         counts.iter_mut().enumerate().for_each(|(bit, count)| *count += u32::from(byte >> bit & 1));
     }

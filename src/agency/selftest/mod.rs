@@ -17,7 +17,8 @@ use super::check::Report;
 use super::record::Person;
 use super::schema::Schema;
 use crate::wire::{EncodingBatch, Profile, View};
-use counts::{Correlation, Repeats, count_bits, digest, mixed};
+use counts::{Correlation, Repeats, look, mixed};
+use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 /// Records from which figures say more than chance does.
@@ -149,6 +150,7 @@ impl Report {
 
 /// Counts while encodings are made; [`SelfTest::outcome`] at the end.
 pub struct SelfTest {
+    arch: Arch,
     schema: Schema,
     records: u64,
     whole: Repeats,
@@ -178,6 +180,7 @@ impl SelfTest {
             tags: vec![0; view.tag.map_or(0, |tag| 1 << tag.bits().min(COUNTED_TAG_BITS_MAX))],
         };
         Self {
+            arch: Arch::new(),
             schema: schema.clone(),
             records: 0,
             whole: Repeats::default(),
@@ -201,20 +204,13 @@ impl SelfTest {
             for (view, counts) in self.schema.layout().views().iter().zip(&mut self.views) {
                 for slot in column..column + usize::from(view.slots) {
                     let filter = batch.filter(slot, row);
-                    let (hash, set) = digest(filter);
+                    let (hash, set) = look(self.arch, filter, counted.then_some(&mut counts.bits));
                     if hardened {
                         counts.repeats.add(hash);
                     }
                     counts.empty += u64::from(set == 0);
                     ones += set;
                     whole = mixed(whole ^ hash);
-                    if let (false, Some(tags)) = (counts.tags.is_empty(), &batch.slots[slot].tags) {
-                        let last = counts.tags.len() - 1;
-                        counts.tags[tags[row] as usize & last] += 1;
-                    }
-                    if counted {
-                        count_bits(filter, &mut counts.bits);
-                    }
                 }
                 column += usize::from(view.slots);
             }
@@ -223,6 +219,20 @@ impl SelfTest {
             }
             if !hardened {
                 self.whole.add(whole);
+            }
+        }
+        self.count_tags(batch);
+    }
+
+    /// Column by column: the processor fetches many counts at once.
+    fn count_tags(&mut self, batch: &EncodingBatch) {
+        let mut columns = batch.slots.iter();
+        for (view, counts) in self.schema.layout().views().iter().zip(&mut self.views) {
+            let tags =
+                columns.by_ref().take(usize::from(view.slots)).filter_map(|column| column.tags.as_ref());
+            let last = counts.tags.len().saturating_sub(1);
+            for tag in tags.flatten() {
+                counts.tags[*tag as usize & last] += 1;
             }
         }
     }

@@ -16,8 +16,9 @@ use crate::wire::{DecisionModel, EvidenceForm};
 const FLOOR_CENTIBITS: i32 = 0;
 
 /// Links as [`link`] does, with the review band reaching below the schema's limit as long as the run's decoys say, at the
-/// upper end of their range, that at least half of the links there are right. Returns the run and the decision it was
-/// judged by; what is judged by Dice, or has a limit below zero bits already, is linked as it is.
+/// upper end of their range, that at least half of the links there are right. Pairs inside one agency keep the schema's
+/// limit. Returns the run and the decision it was judged by; what is judged by Dice, or has a limit below zero bits
+/// already, is linked as it is.
 ///
 /// # Errors
 /// As [`link`].
@@ -38,7 +39,9 @@ pub fn link_reaching(
     };
     let run = link(datasets, &reviewing_from(FLOOR_CENTIBITS)?, options, exec, control)?;
     let decision = reviewing_from(reach(datasets, &run, model.review_at))?;
-    let run = run.narrowed(datasets, &decision, options, exec, control)?;
+    let mut run = run.narrowed(datasets, &decision, options, exec, control)?;
+    // The decoys speak of one agency against another; inside one, twins and siblings stand closer together.
+    run.duplicates.retain(|pair| pair.score.key() >= i64::from(model.review_at));
     Ok((run, decision))
 }
 
@@ -125,6 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn pairs_inside_one_agency_keep_the_limit() {
+        // The first agency has one child twice, and two children of one family and date.
+        let first = (1..=60).chain([1]).map(child).chain([unlike(2)]);
+        let second = (1..=60).map(|id| if id % 6 == 0 { unlike(id) } else { child(id) });
+        let datasets = agencies(first, second);
+        let (options, control) =
+            (LinkOptions { deduplicate: true, ..LinkOptions::default() }, Control::new());
+        let at = |review_at| link(&datasets, &decision(review_at), &options, Exec::Serial, &control).unwrap();
+        let (run, judged_by) =
+            link_reaching(&datasets, &decision(LIMIT), &options, Exec::Serial, &control).unwrap();
+        assert!(judged_by == decision(250) && at(250).duplicates.len() == 2, "the limit of links went down");
+        assert!(run.duplicates.len() == 1 && run.duplicates == at(LIMIT).duplicates);
+        assert!(run.links == at(250).links);
+    }
+
+    #[test]
     fn the_limit_stays_where_twins_score_as_high() {
         let datasets = with_twins();
         assert_eq!(plain(&datasets, 0).links.len(), 51, "30 are right");
@@ -134,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_below_zero_and_a_dice_are_left_alone() {
+    fn a_limit_below_zero_is_left_alone() {
         let (datasets, options, control) = (alone(), LinkOptions::default(), Control::new());
         let (run, judged_by) =
             link_reaching(&datasets, &decision(-300), &options, Exec::Serial, &control).unwrap();

@@ -18,8 +18,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct WeightArgs {
     /// Judge by the schema's weights and limits as they are. Without this a run of a few thousand candidate pairs first
-    /// moves each weight by at most half a bit towards what those pairs say, and a run whose records are hard to confuse
-    /// sends more links to review (docs/linkage-quality.md).
+    /// moves each weight by at most half a bit towards what those pairs say, and the review band is fitted to the run:
+    /// deeper where records are hard to confuse, under one Dice less deep where hardly a link down there is right
+    /// (docs/linkage-quality.md).
     #[arg(long)]
     pub(crate) no_adjust: bool,
 }

@@ -59,9 +59,8 @@ struct Report {
     /// What became of the weights, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     adjusted: Option<Adjusted>,
-    /// The lowest score of the review band, in hundredths of a bit, where evidence is weighed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    review_at: Option<i32>,
+    /// The lowest score of the review band: hundredths of a bit where evidence is weighed, millionths of Dice else.
+    review_at: i64,
     /// What the run expects of itself without a truth.
     estimate: Estimate,
     seconds: f64,
@@ -193,15 +192,17 @@ pub(crate) fn run_reaching(
     let link =
         |exec: Exec<'_>, control: &Control| link_reaching(datasets, &decision, &options, exec, control);
     let (run, judged_by) = with_progress(link, threads, terminal)?;
-    if let (DecisionModel::Evidence(before), DecisionModel::Evidence(after)) = (&decision, &judged_by)
-        && after.review_at < before.review_at
-    {
-        let score = |centibits: i32| shown(Score::Evidence { centibits });
-        let (before, after) = (score(before.review_at), score(after.review_at));
-        terminal.note(format!(
-            "review reaches down to {after} bits ({before} in the schema): little can be confused in this run"
-        ));
-    }
+    let ([before, _], [after, _]) = (decision.limits(), judged_by.limits());
+    let why = match after.cmp(&before) {
+        std::cmp::Ordering::Less => "little can be confused in this run",
+        std::cmp::Ordering::Equal => return Ok((run, judged_by)),
+        std::cmp::Ordering::Greater => {
+            "below it fewer than one link in five is right (--no-adjust lists them)"
+        }
+    };
+    let places = if matches!(decision, DecisionModel::Dice(_)) { 6 } else { 2 };
+    let [before, after] = [before, after].map(|at| decimal(at, places));
+    terminal.note(format!("review reaches down to {after} ({before} in the schema): {why}"));
     Ok((run, judged_by))
 }
 
@@ -260,10 +261,14 @@ fn cells(sides: &Sides, link: &Link) -> [String; 7] {
 
 /// A score as a decimal: Dice with six places (rounded down), evidence in bits with two.
 pub(crate) fn shown(score: Score) -> String {
-    let (number, places) = match score {
-        Score::Dice { .. } => (score.rounded(), 6),
-        Score::Evidence { .. } => (score.rounded(), 2),
+    let places = match score {
+        Score::Dice { .. } => 6,
+        Score::Evidence { .. } => 2,
     };
+    decimal(score.rounded(), places)
+}
+
+fn decimal(number: i64, places: u32) -> String {
     let unit = 10u64.pow(places);
     let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
     format!("{sign}{}.{:0width$}", size / unit, size % unit, width = places as usize)
@@ -290,10 +295,7 @@ fn report(
         conflicts: run.conflicts.len() as u64,
         pairs_dropped: run.truncation.pairs_dropped,
         adjusted,
-        review_at: match decision {
-            DecisionModel::Evidence(model) => Some(model.review_at),
-            DecisionModel::Dice(_) => None,
-        },
+        review_at: decision.limits()[0],
         estimate,
         seconds: took.as_secs_f64(),
     };

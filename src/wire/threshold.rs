@@ -47,6 +47,12 @@ impl Threshold {
         self.den
     }
 
+    /// The value in millionths, rounded down.
+    #[must_use]
+    pub const fn millionths(self) -> u32 {
+        (self.num as u64 * Self::DEN_MAX as u64 / self.den as u64) as u32
+    }
+
     /// Whether a pair with `common` common bits and `total = |a|+|b|` set bits passes.
     #[must_use]
     pub const fn passes(self, common: u32, total: u32) -> bool {
@@ -95,7 +101,7 @@ impl From<Threshold> for String {
 }
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millionths = u64::from(self.num) * 1_000_000 / u64::from(self.den);
+        let millionths = self.millionths();
         let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
         f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
     }

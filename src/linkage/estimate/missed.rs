@@ -40,7 +40,7 @@ pub(super) fn missed(
     wrong_from: &dyn Fn(i64) -> f64,
 ) -> Missed {
     let repeated = repeated(datasets, run, judge);
-    let own = by_views(datasets, run, judge).or_else(|| by_thinning(run, wrong_from));
+    let own = by_views(datasets, run, judge).or_else(|| by_thinning(run, judge, wrong_from));
     let answers: Vec<(f64, f64)> = own.into_iter().chain(by_triangles(run, precision)).collect();
     let links = run.links.iter().filter(is_direct).count() as f64;
     let Some((largest, error)) = answers.iter().copied().max_by(|x, y| x.0.total_cmp(&y.0)) else {
@@ -108,8 +108,9 @@ fn by_views(datasets: &[Dataset], run: &Run, judge: &Judge) -> Option<(f64, f64)
 }
 
 /// Links of a composite filter thin out towards the threshold by a steady factor and go on so below.
-fn by_thinning(run: &Run, wrong_from: &dyn Fn(i64) -> f64) -> Option<(f64, f64)> {
-    let scores: Vec<i64> = run.links.iter().filter(is_direct).map(|link| link.score.rounded()).collect();
+fn by_thinning(run: &Run, judge: &Judge, wrong_from: &dyn Fn(i64) -> f64) -> Option<(f64, f64)> {
+    let links = run.links.iter().filter(is_direct).filter(|link| link.score.key() >= judge.review_key());
+    let scores: Vec<i64> = links.map(|link| link.score.rounded()).collect();
     let floor = *scores.iter().min()?;
     let key = |millionths: i64| (millionths << 32) / 1_000_000;
     let right_within = |window: i64| {

@@ -97,7 +97,9 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
     let by_itself = |link: &&&Link| !link.reasons.contains(Reason::ThroughThird);
     let match_floor = matches.iter().filter(by_itself).map(|link| link.score.key()).min().unwrap_or(i64::MAX);
     let (all, matched) = (keys.len() as f64, matches.len() as f64);
-    let (wrong_all, error_all) = expected_wrong(&decoys, keys[0]..i64::MAX);
+    // What lies below the review band was raised because of a third record; decoys say nothing of that.
+    let band = &keys[keys.partition_point(|key| *key < judge.review_key())..];
+    let (wrong_all, error_all) = expected_wrong(&decoys, judge.review_key()..i64::MAX);
     let (wrong_floor, error_match) = expected_wrong(&decoys, match_floor..i64::MAX);
     // Guards and the runner-up rule move part of those into the review band.
     let above = keys.len() - keys.partition_point(|key| *key < match_floor);
@@ -126,7 +128,7 @@ pub fn estimate(datasets: &[Dataset], run: &Run, decision: &DecisionModel) -> Re
         recall_match: share(right_match).clamped(),
         recall_all: share(right_all).clamped(),
         true_pairs,
-        suggested_at: suggest(&keys, &decoys, true_pairs, run),
+        suggested_at: suggest(band, &decoys, true_pairs, run),
         warnings: warnings::look(datasets, run, &judge, wrong_all / all),
     })
 }

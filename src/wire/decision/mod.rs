@@ -117,6 +117,15 @@ pub enum DecisionError {
 }
 
 impl DecisionModel {
+    /// The limits of the review and the match band, as [`Score::rounded`] counts: millionths of Dice, hundredths of a bit.
+    #[must_use]
+    pub fn limits(&self) -> [i64; 2] {
+        match self {
+            Self::Dice(model) => [model.review_at, model.match_at].map(|at| i64::from(at.millionths())),
+            Self::Evidence(model) => [model.review_at, model.match_at].map(i64::from),
+        }
+    }
+
     /// Checks the model against the layout it will judge.
     ///
     /// # Errors
